@@ -1,0 +1,283 @@
+"""The local engine: spawned worker processes, fed a task at a time, replaced when they die.
+
+Workers are spawned because forked ones hang with mediapipe and torch. A task whose worker died is
+taken apart: each of its parts is tried once more alone, and the picture that was open when that
+kills a worker again becomes a suspect, which the work turns into a row instead of opening it. Where
+that does not help, all pictures of the part become suspects, and where even that does not, the run
+ends: each death leaves fewer pictures to try.
+"""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+from facecrop.engines.work import Task, Work
+from facecrop.engines.worker import NOTHING, SharedMarker, live
+from facecrop.errors import WorkerError
+
+_GRACE_S = 1.5
+"""How long a worker may take to end after an interruption; then it is killed."""
+_GONE = (EOFError, OSError)
+"""What reading from the pipe of a dead worker raises."""
+
+
+@dataclass(slots=True)
+class _Worker:
+    process: Any
+    pipe: Connection
+    marker: SharedMarker
+    task: Task | None = None
+    done: set[int] = field(default_factory=set)
+    since: float = 0.0
+    silent: bool = False
+    """Whether its end of the pipe is closed: only its death is still to come."""
+
+
+@dataclass(slots=True)
+class LocalEngine:
+    """Runs tasks in worker processes on this machine.
+
+    Args:
+        workers: How many processes.
+        timeout_s: A worker that gives no sign for so long on one part is taken for hung.
+        threads: Threads each worker may use inside numeric libraries.
+        log: File that takes what native libraries print, or None to let it through.
+    """
+
+    workers: int
+    timeout_s: float = 600.0
+    threads: int = 1
+    log: Path | None = None
+
+    def map(self, make: Callable[[], Work], tasks: Iterable[Task]) -> Iterator[Any]:
+        """Yield the result of every part of every task, in the order in which they are done.
+
+        Args:
+            make: Makes the work inside each worker; must be picklable.
+            tasks: May be a generator: it is asked for a task when a worker is free.
+
+        Raises:
+            Exception: Whatever the work raised: a bug, with the worker's traceback.
+        """
+        pool = _Pool(self, make, tasks)
+        try:
+            yield from pool.run()
+            yield from pool.finish()
+        finally:
+            pool.close()
+
+
+class _Pool:
+    def __init__(
+        self, engine: LocalEngine, make: Callable[[], Work], tasks: Iterable[Task]
+    ) -> None:
+        self.engine = engine
+        self.make = make
+        self.context = multiprocessing.get_context("spawn")
+        self.tasks = iter(tasks)
+        self.retries: deque[Task] = deque()
+        self.pool: list[_Worker] = []
+        self.finishing = False
+
+    def run(self) -> Iterator[Any]:
+        for _ in range(self.engine.workers):
+            if not self._give(None):
+                break
+        while any(worker.task for worker in self.pool):
+            for worker in self._ready():
+                yield from self._hear(worker)
+                if worker.task is None and worker.process.is_alive():
+                    self._give(worker)
+            yield from self._replace_dead()
+
+    def finish(self) -> Iterator[Any]:
+        """Wait until all workers have written what they still have in memory."""
+        self.finishing = True
+        for worker in self.pool:
+            self._send(worker, None)
+            worker.since = time.monotonic()
+        while self.pool:
+            for worker in self._ready():
+                yield from self._hear(worker)
+            for worker in [worker for worker in self.pool if not worker.process.is_alive()]:
+                yield from self._hear(worker)
+                self._bury(worker)
+
+    def _start(self) -> _Worker:
+        ours, theirs = self.context.Pipe()
+        marker = SharedMarker(self.context)
+        process = self.context.Process(
+            target=live, args=(theirs, marker, self.make, self.engine.log), daemon=True
+        )
+        with _limited_threads(self.engine.threads), _uninterrupted():
+            process.start()
+        theirs.close()
+        worker = _Worker(process, ours, marker, since=time.monotonic())
+        self.pool.append(worker)
+        return worker
+
+    def _give(self, worker: _Worker | None) -> bool:
+        """Give the next task to a worker, or to a new one; return whether there was any."""
+        task = self.retries.popleft() if self.retries else next(self.tasks, None)
+        if task is None:
+            return False
+        worker = worker or self._start()
+        worker.task, worker.done, worker.since = task, set(), time.monotonic()
+        worker.marker.at(NOTHING, NOTHING)
+        self._send(worker, task)
+        return True
+
+    def _send(self, worker: _Worker, task: Task | None) -> None:
+        # Who died in this instant cannot be told anything: its sentinel says so in the next.
+        with contextlib.suppress(OSError):
+            worker.pipe.send(task)
+
+    def _ready(self) -> list[_Worker]:
+        """Wait for messages and deaths; kill whoever has been silent for too long."""
+        by_handle: dict[Any, _Worker] = {}
+        for worker in self.pool:
+            by_handle[worker.process.sentinel] = worker
+            if not worker.silent:
+                by_handle[worker.pipe] = worker
+        ready = {
+            id(by_handle[handle]): by_handle[handle]
+            for handle in wait(list(by_handle), timeout=1.0)
+        }
+        now = time.monotonic()
+        for worker in self.pool:
+            hung = id(worker) not in ready and now - worker.since > self.engine.timeout_s
+            if hung and (worker.task or self.finishing):
+                worker.process.kill()
+        return list(ready.values())
+
+    def _hear(self, worker: _Worker) -> Iterator[Any]:
+        while not worker.silent:
+            try:
+                if not worker.pipe.poll():
+                    return
+                kind, part, value = worker.pipe.recv()
+            except _GONE:
+                worker.silent = True
+                return
+            worker.since = time.monotonic()
+            if kind == "bug":
+                raise value
+            if kind == "end":
+                worker.task = None
+            else:
+                worker.done.add(part)
+                yield value
+
+    def _replace_dead(self) -> Iterator[Any]:
+        for worker in [worker for worker in self.pool if not worker.process.is_alive()]:
+            yield from self._hear(worker)  # what it sent before it died
+            self._bury(worker)
+            if worker.task is not None:
+                code = worker.process.exitcode
+                self.retries.extend(_apart(worker.task, worker.done, worker.marker.open, code))
+            self._give(None)
+
+    def _bury(self, worker: _Worker) -> None:
+        self.pool.remove(worker)
+        worker.process.join()
+        worker.pipe.close()
+
+    def close(self) -> None:
+        """End all workers: politely, then not."""
+        for worker in self.pool:
+            worker.marker.stop()
+            self._send(worker, None)
+        deadline = time.monotonic() + _GRACE_S
+        for worker in self.pool:
+            while worker.process.is_alive() and time.monotonic() < deadline:
+                _drain(worker.pipe)
+                worker.process.join(0.02)
+            if worker.process.is_alive():
+                worker.process.kill()
+            worker.process.join()
+            worker.pipe.close()
+        self.pool.clear()
+
+
+def _apart(task: Task, done: set[int], opened: tuple[int, int], code: int | None) -> list[Task]:
+    """Return what is left of a task whose worker died, each part alone.
+
+    A part that was already alone has had its second chance: its open picture is a suspect, or all
+    of its pictures if it was suspected before, or none was open.
+
+    Raises:
+        WorkerError: All its pictures were suspects, and still the worker died.
+    """
+    suspects = task.suspects or (frozenset(),) * len(task.parts)
+    alone = len(task.parts) == 1 and bool(task.suspects)
+    result = []
+    for number, part in enumerate(task.parts):
+        if number in done:
+            continue
+        blamed = suspects[number]
+        if alone:
+            every = frozenset(range(len(part)))
+            if blamed >= every:
+                raise WorkerError(_why_dead(code))
+            blamed |= {opened[1]} if opened[0] == number and opened[1] not in blamed else every
+        result.append(Task([part], (blamed,)))
+    return result
+
+
+def _why_dead(code: int | None) -> str:
+    """Return what to say of workers that die whatever they are given."""
+    if code is not None and code < 0:
+        return (
+            f"worker processes are killed by signal {-code} whatever they are given; if that is "
+            "the system saving memory, use fewer workers"
+        )
+    return (
+        f"worker processes end with code {code} whatever they are given; what they printed says "
+        'why (a script that uses facecrop needs `if __name__ == "__main__":`)'
+    )
+
+
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+@contextlib.contextmanager
+def _limited_threads(threads: int) -> Iterator[None]:
+    """Let processes that are started now use so many threads in numeric libraries."""
+    before = {name: os.environ.get(name) for name in _THREADS}
+    os.environ.update(dict.fromkeys(_THREADS, str(threads)))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Keep Ctrl-C from processes that are started now: it is the parent's affair.
+
+    A blocked signal stays blocked in the child; the parent gets it at the end of the block.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _drain(pipe: Connection) -> None:
+    """Read what a worker still sends, so that it does not wait for ever to send it."""
+    with contextlib.suppress(*_GONE):
+        while pipe.poll():
+            pipe.recv()

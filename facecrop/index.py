@@ -1,0 +1,151 @@
+"""The spine: records, the reasons for what became of them, and the two tables that hold them."""
+
+import os
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from uuid import uuid4
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from facecrop.errors import StoreError, TableError
+
+
+class Status(StrEnum):
+    """What became of a record's pixels."""
+
+    OK = "ok"
+    FALLBACK = "fallback"
+    REJECT = "reject"
+    PENDING = "pending"
+
+
+REASONS: dict[str, str] = {
+    "empty": "the file has no bytes",
+    "not-image": "the bytes are no picture",
+    "truncated": "the file ends too early",
+    "corrupt": "the picture data are damaged",
+    "trailing-bytes": "bytes follow the end of the picture",
+    "too-many-pixels": "the picture is larger than the pixel limit",
+    "too-small": "the picture is smaller than the recipe can use",
+    "format-not-allowed": "the picture's format is not one of those allowed",
+    "missing-decoder": "this installation cannot read the format",
+    "permission": "the file may not be read",
+    "changed-during-read": "the file changed while it was read",
+    "decoder-crash": "the worker that read the picture died",
+    "decoder-timeout": "reading the picture took too long",
+    "blank": "the picture shows one single colour",
+    "no-person": "nobody was found in the picture",
+    "no-face": "no face was found, and nothing says where it would be",
+    "face-too-small": "the face is smaller than the recipe allows",
+    "face-by-sibling": "the face box was taken from another picture of the same person",
+    "face-by-prior": "the face box was guessed from where the person is",
+}
+"""Every reason a record can carry, with what it tells a user. A new one is a documented change."""
+
+RETRIED = frozenset(
+    {"permission", "changed-during-read", "decoder-crash", "decoder-timeout", "missing-decoder"}
+)
+"""Reasons that may go away by themselves: such records are tried again by the next run."""
+
+_F, _I, _S = pa.float32(), pa.int32(), pa.string()
+_BOX = ("x0", "y0", "x1", "y1")
+_POINTS = ("left_eye", "right_eye", "nose", "mouth")
+
+INDEX_SCHEMA = pa.schema(
+    [
+        ("path", _S), ("profile", _S), ("name", _S),
+        ("digest", pa.binary(32)), ("size", pa.int64()),
+        ("mtime_ns", pa.int64()), ("ctime_ns", pa.int64()), ("inode", pa.uint64()),
+        ("width", _I), ("height", _I), ("phash", pa.uint64()),
+        ("sharpness", _F), ("brightness", _F),
+        ("mask_raw", _S), ("gender_raw", _S), ("age_raw", _I),
+        ("status", _S), ("reason", _S),
+        ("image", _S), ("image_sha256", pa.binary(32)), ("recipe", pa.binary(32)),
+        *((f"face_{side}", _F) for side in _BOX), ("face_score", _F),
+        ("face_source", _S), ("faces", _I),
+        *((f"{point}_{axis}", _F) for point in _POINTS for axis in "xy"),
+        *((f"person_{side}", _F) for side in _BOX), ("person_score", _F),
+        ("persons", _I), ("alpha_coverage", _F),
+        *((f"crop_{side}", _I) for side in _BOX), ("rotation", _F),
+    ]
+)  # fmt: skip
+"""Columns of `index.parquet`: one row for each raw image, sorted by path. See `docs/design.md`."""
+
+LABELS_SCHEMA = pa.schema(
+    [
+        ("path", _S), ("mask", _S), ("gender", _S), ("age", _I), ("age_group", _S),
+        ("kept", pa.bool_()), ("kept_reason", _S),
+    ]
+)  # fmt: skip
+"""Columns of `labels.parquet`: the same rows in the same order as `index.parquet`."""
+
+MASKS = ("worn", "incorrect", "none")
+GENDERS = ("male", "female")
+AGE_GROUPS = ("young", "middle", "old")
+
+INDEX_FILE, LABELS_FILE, HISTORY_FILE, CARD_FILE = (
+    "index.parquet",
+    "labels.parquet",
+    "labels.history.parquet",
+    "dataset.toml",
+)
+
+
+def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
+    """Read a Parquet table, a file or a folder of parts.
+
+    Raises:
+        TableError: It is not there, or cannot be read.
+    """
+    if not path.exists():
+        raise TableError(f"{path} does not exist; run: facecrop preprocess RAW {path.parent}")
+    try:
+        return pq.read_table(path, columns=columns)
+    except (pa.ArrowException, OSError) as error:
+        raise TableError(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
+
+
+def write_table(table: pa.Table, path: Path) -> None:
+    """Write a Parquet table so that `path` is either the old file or the whole new one.
+
+    The same table gives the same bytes.
+
+    Raises:
+        StoreError: The disk is full, or the folder cannot be written.
+    """
+    write_atomic(
+        path,
+        lambda temporary: pq.write_table(
+            table, temporary, compression="zstd", row_group_size=1 << 17
+        ),
+    )
+
+
+def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write(temporary_path)` make a file, sync it, and move it to `path` in one step.
+
+    Raises:
+        StoreError: The disk is full, or the folder cannot be written.
+    """
+    try:
+        _write_atomic(path, write)
+    except OSError as error:
+        raise StoreError(f"{path} cannot be written: {error.strerror or error}") from None
+
+
+def _write_atomic(path: Path, write: Callable[[Path], object]) -> None:
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
+    try:
+        write(temporary)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,236 @@
+"""The store: an append-only cache of findings, keyed by content, shared by workers without locks.
+
+`.store/findings/<finder fingerprint>/<uuid>.parquet` are fragments of a few hundred findings (see
+`fragments`). A run begins by sorting where every content digest is found into one lookup file,
+which all workers map into memory; a worker reads only the row groups it needs.
+"""
+
+import contextlib
+import fcntl
+import os
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facecrop import fragments
+from facecrop.errors import StoreError
+from facecrop.fragments import SCHEMA, Entry, Group, Known
+
+__all__ = ["SCHEMA", "Entry", "Lookup", "Store"]
+
+_Places = NDArray[np.uint64]
+"""(2, n): the first eight bytes of a digest, and fragment << 32 | row group where it is found."""
+
+_TEMPORARY = f".*.{'?' * 32}.tmp"
+"""What half-written tables beside the store are called (`index.write_atomic`)."""
+
+_CACHED_GROUPS = 24
+_ROWS_PER_FILE = 16_384
+_FEW_FRAGMENTS = 4
+
+
+class Store:
+    """The findings kept below a dataset.
+
+    Args:
+        folder: `OUT/.store`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.findings = folder / "findings"
+
+    def fragments(self, finders: Iterable[str]) -> list[str]:
+        """Return the paths of the fragments of these finders, in a stable order."""
+        return [
+            str(path)
+            for finder in sorted(set(finders))
+            for path in sorted((self.findings / finder).glob("*.parquet"))
+        ]
+
+    def write_lookup(self, finders: Iterable[str]) -> "Lookup":
+        """Sort where each digest is found into a file that workers can map.
+
+        A fragment that cannot be read (a machine that lost power) is removed: it is only a cache.
+
+        Raises:
+            StoreError: The disk is full, or the folder cannot be written.
+        """
+        paths = self.fragments(finders)
+        places = [_places(number, Path(path)) for number, path in enumerate(paths)]
+        table = np.concatenate([np.empty((2, 0), np.uint64), *places], axis=1)
+        table = table[:, np.lexsort((table[1], table[0]))]
+        path = self.folder / f"lookup-{uuid4().hex}.npy"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            np.save(path, table)
+        except OSError as error:
+            raise StoreError(f"{path} cannot be written: {error.strerror or error}") from None
+        return Lookup(str(path), tuple(paths))
+
+    def write(self, finder: str, entries: Sequence[Entry]) -> None:
+        """Write one fragment, whole or not at all.
+
+        Raises:
+            OSError: The disk is full, or the folder cannot be written.
+        """
+        folder = self.findings / finder
+        folder.mkdir(parents=True, exist_ok=True)
+        fragments.write(folder, entries)
+
+    def compact(self) -> None:
+        """Merge the small fragments of each finder into few large files, row group by row group.
+
+        Raises:
+            StoreError: The disk is full, or the folder cannot be written.
+        """
+        for folder in self._finders():
+            rows = {path: fragments.count_rows(path) for path in sorted(folder.glob("*.parquet"))}
+            small = {path: count for path, count in rows.items() if count < _ROWS_PER_FILE // 2}
+            if len(small) > _FEW_FRAGMENTS:
+                try:
+                    _merge(folder, small)
+                except OSError as error:
+                    raise StoreError(
+                        f"{folder} cannot be written: {error.strerror or error}"
+                    ) from None
+
+    def size(self) -> dict[str, tuple[int, int]]:
+        """Return, for each finder, how many findings and bytes are kept."""
+        return {
+            folder.name: (
+                sum(fragments.count_rows(path) for path in folder.glob("*.parquet")),
+                sum(path.stat().st_size for path in folder.glob("*.parquet")),
+            )
+            for folder in self._finders()
+        }
+
+    def prune(self, keep: Iterable[str]) -> int:
+        """Delete the findings of all finders but these; return the bytes freed."""
+        kept, freed = set(keep), 0
+        for folder in self._finders():
+            if folder.name in kept:
+                continue
+            for path in folder.iterdir():
+                freed += path.stat().st_size
+                path.unlink()
+            folder.rmdir()
+        return freed
+
+    def _finders(self) -> list[Path]:
+        return sorted(path for path in self.findings.glob("*") if path.is_dir())
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the dataset for one writer; the lock goes when the process ends, however it ends.
+
+        Raises:
+            StoreError: Another process holds it, or the folder cannot be written.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            file = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise StoreError(f"{self.folder.parent} cannot be written: {error.strerror}") from None
+        try:
+            _take(file, self.folder.parent)
+            self._sweep()
+            yield
+        finally:
+            os.close(file)
+
+    def _sweep(self) -> None:
+        """Remove what a killed run left half-written; the lock says that nobody writes now."""
+        out = self.folder.parent
+        left = [*self.folder.glob("lookup-*.npy"), *self.folder.glob("tmp/*")]
+        left += self.findings.glob("*/*.tmp")
+        for folder in (out, out / "images", out / "contact"):
+            left += folder.glob(_TEMPORARY)
+        for path in left:
+            path.unlink(missing_ok=True)
+
+
+def _merge(folder: Path, rows: Mapping[Path, int]) -> None:
+    """Replace fragments by larger ones with the same row groups, in the same order."""
+    taken: list[Path] = []
+    for path in rows:
+        taken.append(path)
+        if sum(rows[one] for one in taken) >= _ROWS_PER_FILE:
+            fragments.join(folder, taken)
+            taken = []
+    if len(taken) > 1:
+        fragments.join(folder, taken)
+
+
+class Lookup:
+    """Where findings lie, for one worker. Plain values, so that it travels to other processes.
+
+    Args:
+        path: The file that `Store.write_lookup` made.
+        fragments: The fragments that its numbers mean.
+    """
+
+    def __init__(self, path: str, fragments: tuple[str, ...]) -> None:
+        self.path = path
+        self.fragments = fragments
+        self._table: _Places | None = None
+        self._groups: OrderedDict[int, Group] = OrderedDict()
+
+    def __reduce__(self) -> tuple[type["Lookup"], tuple[str, tuple[str, ...]]]:
+        return Lookup, (self.path, self.fragments)
+
+    def find(self, digest: bytes) -> Mapping[bytes, tuple[str, bytes | None]]:
+        """Return the findings about an image: key -> facts and alpha, as they were written."""
+        if self._table is None:
+            self._table = np.load(self.path, mmap_mode="r")
+        prefixes, places = self._table
+        prefix = np.uint64(int.from_bytes(digest[:8]))
+        first = np.searchsorted(prefixes, prefix, side="left")
+        last = np.searchsorted(prefixes, prefix, side="right")
+        found: Known = {}
+        for place in sorted({int(place) for place in places[first:last]}):
+            found |= self._group(place).get(digest, {})
+        return found
+
+    def _group(self, place: int) -> Group:
+        """Return the findings of a row group by digest; the last few groups stay in memory."""
+        if place in self._groups:
+            self._groups.move_to_end(place)
+            return self._groups[place]
+        group = fragments.read_group(self.fragments[place >> 32], place & 0xFFFFFFFF)
+        self._groups[place] = group
+        if len(self._groups) > _CACHED_GROUPS:
+            self._groups.popitem(last=False)
+        return group
+
+
+def _places(number: int, path: Path) -> _Places:
+    prefixes = fragments.read_prefixes(path)
+    places = [
+        np.full(len(group), number << 32 | at, np.uint64) for at, group in enumerate(prefixes)
+    ]
+    none = np.empty(0, np.uint64)
+    return np.stack([np.concatenate([none, *prefixes]), np.concatenate([none, *places])])
+
+
+def _take(file: int, out: Path) -> None:
+    """Lock an open file for this process, and say in it who has it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        owner = os.pread(file, 32, 0).decode(errors="replace") or "unknown"
+        raise StoreError(
+            f"{out} is being written by another facecrop (process {owner}); "
+            "wait for it, or choose another OUT"
+        ) from None
+    except OSError as error:
+        raise StoreError(
+            f"{out} cannot be locked: {error.strerror}; choose an OUT on another file system"
+        ) from None
+    with contextlib.suppress(OSError):  # a courtesy: the lock holds without it
+        os.truncate(file, 0)
+        os.pwrite(file, str(os.getpid()).encode(), 0)
