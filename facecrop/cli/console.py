@@ -1,0 +1,89 @@
+"""How commands speak: one console, tables in one style, numbers as people read them."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+
+def console() -> "Console":
+    """Return a console on standard output: no colour and no bars when that is no terminal."""
+    from rich.console import Console  # noqa: PLC0415 - only when something is printed
+
+    return Console(highlight=False, soft_wrap=False)
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> "Table":
+    """Return a plain table; numbers to the right, and whatever users wrote taken literally."""
+    from rich.markup import escape  # noqa: PLC0415 - only when something is printed
+    from rich.table import Table  # noqa: PLC0415
+
+    cells = [[_cell(value) for value in row] for row in rows]
+    numeric = [all(_is_number(row[i]) for row in cells) for i in range(len(columns))] if cells else []
+    result = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for number, column in enumerate(columns):
+        right = bool(numeric) and numeric[number]
+        result.add_column(column, justify="right" if right else "left", header_style="dim")
+    for row in cells:
+        result.add_row(*map(escape, row))
+    return result
+
+
+@contextmanager
+def bar(where: "Console", title: str, things: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a progress bar with rate and time left; yields what takes (done, total)."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+
+    progress = Progress(
+        TextColumn("[bold]{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:,}/{task.total:,} {task.fields[things]}  {task.fields[rate]}"),
+        TimeRemainingColumn(compact=True),
+        console=where,
+        transient=True,
+        disable=not where.is_terminal,
+    )
+    task = progress.add_task(title, total=1, things=things, rate="")
+
+    def show(done: int, total: int) -> None:
+        speed = progress.tasks[task].speed
+        progress.update(task, completed=done, total=total, rate=f"{speed:,.0f}/s" if speed else "")
+
+    with progress:
+        yield show
+
+
+def plural(count: int, thing: str) -> str:
+    """Return `1 image`, `18,900 images`."""
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
+def duration(seconds: float) -> str:
+    """Return a time as people say it: `0.8 s`, `42 s`, `3 min 5 s`, `2 h 7 min`."""
+    if seconds < 10:  # noqa: PLR2004 - below, tenths matter
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if not minutes:
+        return f"{rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def size(count: float) -> str:
+    """Return bytes as people say them: `512 B`, `3.4 MB`."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:  # noqa: PLR2004 - SI units
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def _cell(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _is_number(cell: str) -> bool:
+    return cell[:1].isdigit()

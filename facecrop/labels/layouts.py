@@ -1,0 +1,245 @@
+"""Layouts: how a raw folder says which picture is whose, and what is claimed about it."""
+
+import os
+import re
+import stat
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from facecrop.errors import ConfigError, RawError
+from facecrop.index import GENDERS
+from facecrop.labels.paths import escape
+from facecrop.labels.raw import (
+    EXTENSIONS,
+    Claims,
+    RawFile,
+    Scan,
+    is_image,
+    raw_file,
+    without_extension,
+)
+from facecrop.labels.tables import read_table
+from facecrop.registry import no_such
+
+__all__ = ["EXTENSIONS", "LAYOUTS", "STEMS", "RawFile", "Scan", "detect", "scan"]
+
+STEMS = {f"mask{number}": "worn" for number in range(1, 6)} | {
+    "incorrect_mask": "incorrect",
+    "normal": "none",
+}
+"""The seven pictures of a profile of the mask task, and what their names claim."""
+
+_PROFILE = re.compile(
+    r"(?P<id>[^_]+)_(?P<gender>male|female)_(?P<race>[^_]+)_(?P<age>\d{1,3})", re.IGNORECASE
+)
+_UTKFACE = re.compile(r"(?P<age>\d{1,3})_(?P<gender>[01])_(?:\d_)?\d+")
+_TABLES = frozenset({".csv", ".tsv", ".parquet"})
+
+
+def scan(raw: Path, layout: str = "auto", skip: Path | None = None) -> Scan:
+    """Find every record of a raw folder (or table), in the order of their paths.
+
+    Links to files are followed, and links of profiles to folders outside; hidden files and what is
+    no picture are left out and counted.
+
+    Args:
+        raw: The folder; for the layout `table` the table itself.
+        layout: A name of `LAYOUTS`, or `auto`.
+        skip: A folder, resolved, that is not part of RAW although it may lie in it.
+
+    Raises:
+        RawError: It does not exist, cannot be read, or has no record.
+        ConfigError: There is no such layout, or it does not fit.
+    """
+    if not os.path.lexists(raw):
+        raise RawError(f"the raw folder {str(raw)!r} does not exist")
+    is_folder = _is_folder(raw)
+    name = detect(raw) if layout == "auto" else layout
+    if name not in LAYOUTS:
+        raise no_such("layout", name, ["auto", *LAYOUTS])
+    if (name == "table") == is_folder:
+        kind = "a folder" if is_folder else "no folder"
+        raise ConfigError(f"the layout {name!r} does not fit {str(raw)!r}: it is {kind}")
+    result = LAYOUTS[name](raw, skip)
+    result.files.sort(key=lambda file: file.path)
+    if not result.files:
+        raise RawError(_nothing_found(result))
+    return result
+
+
+def detect(raw: Path) -> str:
+    """Return the layout that a raw folder or table seems to have.
+
+    Folders named like profiles make it `profiles`, whatever lies beside them; pictures beside no
+    such folder make it `flat`, or `utkface` if all are named so.
+
+    Raises:
+        RawError: It is neither a folder nor a table, or cannot be listed.
+    """
+    if not _is_folder(raw):
+        if raw.is_file() and raw.suffix.lower() in _TABLES:
+            return "table"
+        tables = ", ".join(sorted(_TABLES))
+        raise RawError(f"{str(raw)!r} is neither a folder nor a table ({tables})")
+    entries = list(_entries(raw, "", Scan("", raw)))
+    pictures = [entry.name for entry in entries if is_image(entry.name)]
+    if not pictures or any(_PROFILE.fullmatch(entry.name) for entry in entries):
+        return "profiles"
+    return "utkface" if all(map(_UTKFACE.match, pictures)) else "flat"
+
+
+def _profiles(raw: Path, skip: Path | None) -> Scan:
+    result = Scan("profiles", raw)
+    for folder in _entries(raw, "", result):
+        if not _is_folder(folder):
+            stray = "outside-a-profile" if is_image(folder.name) else "foreign"
+            result.ignore(folder.name, stray)
+            continue
+        if folder.is_symlink() and _leads_into(folder, raw):
+            result.ignore(folder.name, "link-to-folder")  # whoever that is, is here already
+            continue
+        if skip is not None and Path(folder.path).resolve() == skip:
+            continue
+        claimed = _PROFILE.fullmatch(folder.name)
+        gender = claimed["gender"].lower() if claimed else None
+        age = int(claimed["age"]) if claimed else None
+        before = len(result.files)
+        for entry in _entries(Path(folder.path), folder.name, result):
+            path = f"{folder.name}/{entry.name}"
+            if _is_folder(entry):
+                result.ignore(path, "folder-in-a-profile")
+                continue
+            mask = STEMS.get(Path(entry.name).stem.lower())
+            _add(result, entry, path, escape(folder.name), (mask, gender, age))
+        if len(result.files) == before:
+            result.empty_profiles.append(escape(folder.name))
+    _report_sevens(result)
+    return result
+
+
+def _report_sevens(result: Scan) -> None:
+    """Say which profiles have not exactly the seven pictures, if this is the mask task at all."""
+    stems: dict[str, list[str]] = {}
+    for file in result.files:
+        stems.setdefault(file.profile, []).append(file.name.lower())
+    known = sum(len(STEMS.keys() & names) for names in stems.values())
+    if 2 * known < len(result.files):
+        return
+    for profile, names in stems.items():
+        if missing := sorted(STEMS.keys() - set(names)):
+            result.missing[profile] = missing
+        extra = Counter(names) - Counter(STEMS.keys())
+        if extra:
+            result.extra[profile] = sorted(extra.elements())
+
+
+def _each_alone(
+    layout: str, claims: Callable[[str], Claims]
+) -> Callable[[Path, Path | None], Scan]:
+    """Return the layout in which each picture is a person, who is called what the picture is."""
+
+    def read(raw: Path, skip: Path | None) -> Scan:
+        result = Scan(layout, raw)
+        for entry, path in _walk(raw, "", result, skip):
+            _add(result, entry, path, without_extension(escape(path)), claims(entry.name))
+        paths = {file.path for file in result.files}
+        names = Counter(file.profile for file in result.files)
+        result.files = [
+            # Two persons of one name keep their extensions.
+            replace(file, profile=file.path)
+            if names[file.profile] > 1 or file.profile in paths
+            else file
+            for file in result.files
+        ]
+        return result
+
+    return read
+
+
+def _utkface_claims(name: str) -> Claims:
+    claimed = _UTKFACE.match(name)
+    if claimed is None:
+        return None, None, None
+    return None, GENDERS[int(claimed["gender"])], int(claimed["age"])
+
+
+def _walk(
+    folder: Path, prefix: str, result: Scan, skip: Path | None
+) -> Iterator[tuple[os.DirEntry[str], str]]:
+    for entry in _entries(folder, prefix, result):
+        path = f"{prefix}/{entry.name}" if prefix else entry.name
+        if not _is_folder(entry):
+            yield entry, path
+        elif entry.is_symlink():
+            result.ignore(path, "link-to-folder")
+        elif skip is None or Path(entry.path).resolve() != skip:
+            yield from _walk(Path(entry.path), path, result, skip)
+
+
+def _entries(folder: Path, prefix: str, result: Scan) -> Iterator[os.DirEntry[str]]:
+    """Return what lies in a folder, without what is hidden or cannot be listed (both counted)."""
+    try:
+        with os.scandir(folder) as listing:
+            entries = sorted(listing, key=lambda entry: entry.name)
+    except OSError as error:
+        if not prefix:
+            raise RawError(
+                f"the raw folder {str(folder)!r} cannot be listed: {error.strerror}"
+            ) from None
+        result.ignore(prefix, "unreadable-folder")
+        return
+    for entry in entries:
+        if entry.name.startswith(".") or entry.name == "__MACOSX":
+            result.ignore(f"{prefix}/{entry.name}" if prefix else entry.name, "hidden")
+        else:
+            yield entry
+
+
+def _add(result: Scan, entry: os.DirEntry[str], path: str, profile: str, claims: Claims) -> None:
+    if not is_image(entry.name):
+        result.ignore(path, "foreign")
+        return
+    try:
+        facts = entry.stat()
+    except OSError:
+        result.ignore(path, "broken-link")
+        return
+    if not stat.S_ISREG(facts.st_mode):
+        result.ignore(path, "not-a-file")
+        return
+    result.files.append(raw_file(path, profile, claims, facts))
+
+
+def _is_folder(entry: os.DirEntry[str] | Path) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def _leads_into(link: os.DirEntry[str], raw: Path) -> bool:
+    root, target = raw.resolve(), Path(link.path).resolve()
+    return target == root or root in target.parents
+
+
+def _nothing_found(result: Scan) -> str:
+    message = f"no pictures found in {str(result.root)!r} as layout {result.layout!r}"
+    for folder, inside, names in os.walk(result.root):
+        inside[:] = sorted(name for name in inside if not name.startswith("."))
+        if any(is_image(name) and not name.startswith(".") for name in names):
+            above = str(Path(folder).parent)
+            return f"{message}; there are some in {folder!r}: is {above!r} the raw folder?"
+    counts = ", ".join(f"{count} {reason}" for reason, count in sorted(result.ignored.items()))
+    found = f"; left out: {counts}" if counts else ""
+    return f"{message}{found}; records are files ending in {' '.join(sorted(EXTENSIONS))}"
+
+
+LAYOUTS: dict[str, Callable[[Path, Path | None], Scan]] = {
+    "profiles": _profiles,
+    "flat": _each_alone("flat", lambda _: (None, None, None)),
+    "table": read_table,
+    "utkface": _each_alone("utkface", _utkface_claims),
+}
+"""Every way a raw folder can be laid out."""
