@@ -1,0 +1,165 @@
+"""Faces by BlazeFace, mediapipe's face detector, for pictures taken from near or further off."""
+
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+from weakref import finalize
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from facecrop.config import Settings
+from facecrop.errors import WeightsError
+from facecrop.images.findings import Boxes, Candidate
+from facecrop.images.frames import Box, Image
+from facecrop.images.look.finder import Weights
+
+_NMS_IOU = 0.3
+"""Overlap from which the task blends candidates into one: its own default."""
+
+
+class _BlazeFace(Settings):
+    floor: float = Field(default=0.2, ge=0.05, le=0.9)
+    """Score below which a candidate is not even remembered."""
+    min_score: float = Field(default=0.5, gt=0, le=1, json_schema_extra={"part": "choose"})
+    """Score from which a candidate counts as a face; 0.5 is the task's own default."""
+
+    finds: ClassVar[str] = "faces"
+    version: ClassVar[int] = 1
+    _model: ClassVar[str]
+
+    @property
+    def label(self) -> str:
+        """Short name for tables."""
+        return self._model
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Names of the weights it needs."""
+        return (self._model,)
+
+    def runtime(self, device: str) -> str:  # noqa: ARG002 - one runtime, whatever the device
+        """Return what runs it: mediapipe's XNNPACK kernels, always on the CPU."""
+        return f"mediapipe {version('mediapipe')} fp32 cpu"
+
+    def load(self, weights: Weights, device: str) -> "BlazeFaceFinder":  # noqa: ARG002 - likewise
+        """Load the model.
+
+        Raises:
+            WeightsError: The file is no such model.
+        """
+        return BlazeFaceFinder(weights(self._model), self.floor)
+
+
+class BlazeFaceShort(_BlazeFace):
+    """BlazeFace, short range: the quickest look, for faces within about two metres.
+
+    It sees the whole picture at 128 pixels, knows faces from brows to chin, and is at its best
+    where the face is uncovered and fills a fifth of the picture or more.
+
+    Source:
+        Bazarevsky et al. 2019, "BlazeFace: Sub-millisecond Neural Face Detection on Mobile GPUs",
+        arXiv:1907.05047; run by mediapipe's own `FaceDetector` task.
+    """
+
+    name: Literal["blazeface-short"] = "blazeface-short"
+    _model: ClassVar[str] = "blazeface-short"
+
+
+class BlazeFaceFull(_BlazeFace):
+    """BlazeFace, full range: sees the whole picture at 192 pixels, for faces within five metres.
+
+    Source:
+        As for the short range; the sparse variant of the model.
+    """
+
+    name: Literal["blazeface-full"] = "blazeface-full"
+    _model: ClassVar[str] = "blazeface-full"
+
+
+class BlazeFaceFinder:
+    """A BlazeFace model, ready to look.
+
+    The task takes one picture at a time and brings it to the model's size itself, so there is
+    nothing to prepare, batches have one picture, and the boxes are the task's own, to the pixel.
+    """
+
+    batch_size = 1
+
+    def __init__(self, path: Path, floor: float) -> None:
+        from mediapipe.tasks.python import BaseOptions  # noqa: PLC0415 - heavy
+        from mediapipe.tasks.python.vision import (  # noqa: PLC0415 - heavy
+            FaceDetector,
+            FaceDetectorOptions,
+        )
+
+        options = FaceDetectorOptions(
+            base_options=BaseOptions(model_asset_path=str(path)),
+            min_detection_confidence=floor,
+            min_suppression_threshold=_NMS_IOU,
+        )
+        try:
+            self._task = FaceDetector.create_from_options(options)
+        except (RuntimeError, ValueError) as error:
+            raise WeightsError(
+                f"{path}: mediapipe cannot load it as a face detector "
+                f"({str(error).splitlines()[0]}); delete the file so that it is fetched again"
+            ) from None
+        finalize(self, _close, self._task)
+
+    def prepare(self, image: Image) -> NDArray[np.uint8]:
+        """Return the picture itself: (H, W, 3) uint8, RGB."""
+        return np.ascontiguousarray(image)
+
+    def infer(self, batch: NDArray[np.uint8]) -> Sequence[Any]:
+        """Return a (K, 13) float array for each picture: box xywh, points in [0, 1], score."""
+        from mediapipe import Image as TaskImage  # noqa: PLC0415 - heavy
+        from mediapipe import ImageFormat  # noqa: PLC0415 - heavy
+
+        pictures = (TaskImage(image_format=ImageFormat.SRGB, data=image) for image in batch)
+        return [_rows(self._task.detect(picture).detections) for picture in pictures]
+
+    def interpret(self, raw: Any, height: int, width: int) -> Boxes:
+        """Return the faces in pixels of the picture that was `height` by `width`."""
+        faces = [_candidate(row, height, width) for row in raw]
+        return Boxes(tuple(sorted(faces, key=lambda face: -face.score)))
+
+
+def _close(task: Any) -> None:
+    """Close a task, when its finder goes or when the interpreter ends."""
+    try:
+        task.close()
+    except RuntimeError:
+        # At the interpreter's end the task's own threads have gone before it: it cannot close
+        # any more, and would complain loudly when it is deleted.
+        task._handle = None  # noqa: SLF001 - the task has no other way to be let go
+
+
+def _rows(detections: Sequence[Any]) -> NDArray[np.float64]:
+    rows = [
+        [
+            detection.bounding_box.origin_x,
+            detection.bounding_box.origin_y,
+            detection.bounding_box.width,
+            detection.bounding_box.height,
+            # Two eyes, nose, mouth; the tragions of the ears follow and are not used.
+            *(value for point in detection.keypoints[:4] for value in (point.x, point.y)),
+            detection.categories[0].score,
+        ]
+        for detection in detections
+    ]
+    return np.array(rows, np.float64).reshape(-1, 13)
+
+
+def _candidate(row: NDArray[np.float64], height: int, width: int) -> Candidate:
+    x, y, box_width, box_height = (float(value) for value in row[:4])
+    points = np.round(16 * row[4:12].reshape(4, 2) * (width, height)) / 16
+    left, right, nose, mouth = ((float(px), float(py)) for px, py in points)
+    eyes = sorted((left, right))  # by x: as the viewer sees them
+    return Candidate(
+        box=Box(x, y, x + box_width, y + box_height),
+        score=round(float(row[12]), 4),
+        landmarks=(*eyes, nose, mouth),
+    )
