@@ -60,10 +60,10 @@ def names() -> list[str]:
 
 
 def make_dataset(out: Path) -> None:
-    import pyarrow as pa  # noqa: PLC0415 - not part of what is measured
+    import pyarrow as pa
 
-    from facecrop.index import INDEX_FILE, INDEX_SCHEMA, write_table  # noqa: PLC0415
-    from facecrop.labels.current import write_labels  # noqa: PLC0415
+    from facecrop.index import INDEX_FILE, INDEX_SCHEMA, write_table
+    from facecrop.labels.current import write_labels
 
     out.mkdir()
     masks = dict.fromkeys(STEMS, "worn") | {"incorrect_mask": "incorrect", "normal": "none"}

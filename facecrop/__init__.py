@@ -1,0 +1,65 @@
+"""Raw profile folders in; a clean, cached, explained face-attribute dataset out.
+
+Every command is a function here: `facecrop.preprocess(raw, out)` does what `facecrop preprocess`
+does. They are imported when they are first used, so that `import facecrop` costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from facecrop.commands.cache import cache_prune, cache_size
+    from facecrop.commands.demo import demo as draw_demo
+    from facecrop.commands.models import models_licences, models_list, models_pull
+    from facecrop.commands.preprocess import preprocess
+    from facecrop.commands.relabel import (
+        relabel,
+        relabel_export,
+        relabel_list,
+        relabel_log,
+        suggest_policy,
+    )
+    from facecrop.commands.split import split, verify_split
+    from facecrop.commands.stats import stats
+
+_HOMES = {
+    "cache_prune": "cache:cache_prune",
+    "cache_size": "cache:cache_size",
+    "models_licences": "models:models_licences",
+    "models_list": "models:models_list",
+    "models_pull": "models:models_pull",
+    "preprocess": "preprocess:preprocess",
+    "relabel": "relabel:relabel",
+    "relabel_export": "relabel:relabel_export",
+    "relabel_list": "relabel:relabel_list",
+    "relabel_log": "relabel:relabel_log",
+    "suggest_policy": "relabel:suggest_policy",
+    "split": "split:split",
+    "verify_split": "split:verify_split",
+    "stats": "stats:stats",
+    "draw_demo": "demo:demo",  # `facecrop.demo` is the package that draws
+}
+__all__ = [
+    "cache_prune",
+    "cache_size",
+    "draw_demo",
+    "models_licences",
+    "models_list",
+    "models_pull",
+    "preprocess",
+    "relabel",
+    "relabel_export",
+    "relabel_list",
+    "relabel_log",
+    "split",
+    "stats",
+    "suggest_policy",
+    "verify_split",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'facecrop' has no attribute {name!r}")
+    module, _, attribute = _HOMES[name].partition(":")
+    return getattr(import_module(f"facecrop.commands.{module}"), attribute)

@@ -71,7 +71,7 @@ INDEX_SCHEMA = pa.schema(
         *((f"crop_{side}", _I) for side in _BOX), ("rotation", _F),
     ]
 )  # fmt: skip
-"""Columns of `index.parquet`: one row for each raw image, sorted by path. See `docs/design.md`."""
+"""Columns of `index.parquet`: one row for each raw image, sorted by path. See `docs/dataset.md`."""
 
 LABELS_SCHEMA = pa.schema(
     [

@@ -22,7 +22,9 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     from rich.table import Table  # noqa: PLC0415
 
     cells = [[_cell(value) for value in row] for row in rows]
-    numeric = [all(_is_number(row[i]) for row in cells) for i in range(len(columns))] if cells else []
+    numeric = (
+        [all(_is_number(row[i]) for row in cells) for i in range(len(columns))] if cells else []
+    )
     result = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     for number, column in enumerate(columns):
         right = bool(numeric) and numeric[number]

@@ -6,7 +6,11 @@ import typer
 
 from facecrop.cli.console import console, plural, size, table
 
-models_app = typer.Typer(help="Model weights: what there is, their licences, fetching them ahead.", no_args_is_help=True, rich_markup_mode=None)
+models_app = typer.Typer(
+    help="Model weights: what there is, their licences, fetching them ahead.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 
 
 @models_app.command("list")
@@ -15,7 +19,14 @@ def models_list() -> None:
     from facecrop.commands import models as library  # noqa: PLC0415 - only when asked for
 
     rows = [
-        [row.name, row.model.task, row.state, size(row.model.size) if row.model.size else "", row.model.licence, row.origin]
+        [
+            row.name,
+            row.model.task,
+            row.state,
+            size(row.model.size) if row.model.size else "",
+            row.model.licence,
+            row.origin,
+        ]
         for row in library.models_list()
     ]
     console().print(table("", ["model", "finds", "state", "size", "licence", "from"], rows))
@@ -41,5 +52,8 @@ def models_licences() -> None:
     """Show what the licences of the models allow."""
     from facecrop.commands import models as library  # noqa: PLC0415 - only when asked for
 
-    rows = [[row.licence, row.commercial, ", ".join(row.models), " ".join(row.notes)] for row in library.models_licences()]
+    rows = [
+        [row.licence, row.commercial, ", ".join(row.models), " ".join(row.notes)]
+        for row in library.models_licences()
+    ]
     console().print(table("", ["licence", "commercial use", "models", "note"], rows))

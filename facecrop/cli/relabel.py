@@ -17,7 +17,7 @@ _MANY = 200
 """Lines that a table prints; the rest is counted."""
 
 
-def relabel(  # noqa: PLR0917 - Typer passes all of them by name
+def relabel(
     out: Annotated[
         Path | None, typer.Argument(help="The dataset.", metavar="OUT", show_default=False)
     ] = None,
@@ -121,7 +121,9 @@ def _diff(result: "RelabelResult") -> "Table":
         place = f"{row['manifest']}:{row['line']}"
         lines[place, thing, row["field"], row["was"] or "", row["now"]] += 1
     names = ["where", "person or image", "field", "was", "now", "images"]
-    shown = table("What would change", names, [[*line, count] for line, count in list(lines.items())[:_MANY]])
+    shown = table(
+        "What would change", names, [[*line, count] for line, count in list(lines.items())[:_MANY]]
+    )
     if len(lines) > _MANY:
         shown.caption = f"and {len(lines) - _MANY:,} more"
     return shown
@@ -194,7 +196,14 @@ def _print_suggestion(out: Path, run: str | None) -> None:
                 f"({found.records:,} records out of fold)",
                 ["cut", "called older", "missed", "wrongly older", "errors", "labelled older"],
                 [
-                    [f"{cut.cut:g}", cut.called_older, cut.missed, cut.false, cut.errors, cut.labelled_older]
+                    [
+                        f"{cut.cut:g}",
+                        cut.called_older,
+                        cut.missed,
+                        cut.false,
+                        cut.errors,
+                        cut.labelled_older,
+                    ]
                     for cut in border.cuts
                 ],
             )

@@ -1,0 +1,1 @@
+"""The pixel track: from raw image to crop. Never knows a label."""

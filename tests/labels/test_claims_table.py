@@ -125,8 +125,7 @@ def test_no_path_leaves_the_folder_of_the_table(folder: Path, path: str) -> None
         cells = {"path": "a.jpg", "profile": "anna", column: path}
         message = error(folder, f"path,profile\n{cells['path']},{cells['profile']}\n")
         assert message == (
-            f"people.csv:2: {column} must be a relative path below the table's folder, "
-            f"got {path!r}"
+            f"people.csv:2: {column} must be a relative path below the table's folder, got {path!r}"
         )
 
 
@@ -178,5 +177,5 @@ def test_what_is_no_text_and_no_parquet_is_refused(folder: Path) -> None:
     file = table(folder, "path,profile\nJosé.jpg,x\n", encoding="latin-1")
     with pytest.raises(RawError, match="is not utf-8; save it as UTF-8"):
         list(read_claims(file))
-    with pytest.raises(RawError, match="bad.parquet cannot be read: "):
+    with pytest.raises(RawError, match=r"bad.parquet cannot be read: "):
         list(read_claims(table(folder, "path,profile\n", "bad.parquet")))

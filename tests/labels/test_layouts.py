@@ -317,11 +317,11 @@ def test_what_is_not_there_or_no_folder_is_named(tmp_path: Path) -> None:
     put(tmp_path, "a.jpg", "p/b.jpg")
     with pytest.raises(RawError, match="neither a folder nor a table"):
         scan(tmp_path / "a.jpg")
-    with pytest.raises(ConfigError, match="no layout named 'profile'. Did you mean 'profiles'"):
+    with pytest.raises(ConfigError, match=r"no layout named 'profile'. Did you mean 'profiles'"):
         scan(tmp_path, "profile")
-    with pytest.raises(ConfigError, match="the layout 'table' does not fit .* it is a folder"):
+    with pytest.raises(ConfigError, match=r"the layout 'table' does not fit .* it is a folder"):
         scan(tmp_path, "table")
-    with pytest.raises(ConfigError, match="the layout 'flat' does not fit .* it is no folder"):
+    with pytest.raises(ConfigError, match=r"the layout 'flat' does not fit .* it is no folder"):
         scan(tmp_path / "a.jpg", "flat")
 
 

@@ -35,7 +35,7 @@ def test_a_path_of_any_bytes_becomes_text_and_comes_back(data: bytes) -> None:
     path = os.fsdecode(data)
     text = escape(path)
     assert os.fsencode(unescape(text)) == data
-    assert text.encode()  # valid Unicode, unlike the path itself
+    assert text.encode().decode() == text  # valid Unicode, unlike the path itself
 
 
 @given(st.binary(), st.binary())

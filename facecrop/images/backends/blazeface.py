@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar, Literal
-from weakref import finalize
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from facecrop.config import Settings
-from facecrop.errors import WeightsError
+from facecrop.images.backends.tasks import face_detector
 from facecrop.images.findings import Boxes, Candidate
 from facecrop.images.frames import Box, Image
 from facecrop.images.look.finder import Weights
@@ -89,25 +88,7 @@ class BlazeFaceFinder:
     batch_size = 1
 
     def __init__(self, path: Path, floor: float) -> None:
-        from mediapipe.tasks.python import BaseOptions  # noqa: PLC0415 - heavy
-        from mediapipe.tasks.python.vision import (  # noqa: PLC0415 - heavy
-            FaceDetector,
-            FaceDetectorOptions,
-        )
-
-        options = FaceDetectorOptions(
-            base_options=BaseOptions(model_asset_path=str(path)),
-            min_detection_confidence=floor,
-            min_suppression_threshold=_NMS_IOU,
-        )
-        try:
-            self._task = FaceDetector.create_from_options(options)
-        except (RuntimeError, ValueError) as error:
-            raise WeightsError(
-                f"{path}: mediapipe cannot load it as a face detector "
-                f"({str(error).splitlines()[0]}); delete the file so that it is fetched again"
-            ) from None
-        finalize(self, _close, self._task)
+        self._task = face_detector(path, floor, _NMS_IOU)
 
     def prepare(self, image: Image) -> NDArray[np.uint8]:
         """Return the picture itself: (H, W, 3) uint8, RGB."""
@@ -125,16 +106,6 @@ class BlazeFaceFinder:
         """Return the faces in pixels of the picture that was `height` by `width`."""
         faces = [_candidate(row, height, width) for row in raw]
         return Boxes(tuple(sorted(faces, key=lambda face: -face.score)))
-
-
-def _close(task: Any) -> None:
-    """Close a task, when its finder goes or when the interpreter ends."""
-    try:
-        task.close()
-    except RuntimeError:
-        # At the interpreter's end the task's own threads have gone before it: it cannot close
-        # any more, and would complain loudly when it is deleted.
-        task._handle = None  # noqa: SLF001 - the task has no other way to be let go
 
 
 def _rows(detections: Sequence[Any]) -> NDArray[np.float64]:

@@ -1,0 +1,1 @@
+"""Look: what models say about one image, remembered by content."""

@@ -11,7 +11,6 @@ from facecrop.images.faces import Face, merge
 from facecrop.images.findings import Findings
 from facecrop.images.look.settings import AnyFinder
 
-
 _HEARD = 0.5
 """Votes from which another face is a rival at all: half of what makes a face."""
 

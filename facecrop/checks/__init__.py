@@ -1,0 +1,1 @@
+"""Audit checks, one per file."""

@@ -1,0 +1,186 @@
+"""Mean and standard deviation of a dataset's pixels, pooled, with and without the background."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from facecrop.images.choose.plan import Plan
+from facecrop.images.codec import decode
+from facecrop.images.frames import Box, Image
+from facecrop.images.render import render
+from facecrop.images.render.settings import Render, Resize
+
+Colour = tuple[int, int, int]
+
+_NEAR = 12
+"""Grey levels by which JPEG at quality 95 moves a painted colour, at most, near an edge."""
+_PERSON = 128
+"""From this alpha on, a pixel shows the person."""
+_AT_ONCE = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """Sums over pixels; those of two sets of pixels are added to get those of both.
+
+    Args:
+        pixels: How many.
+        totals: (3,) sum of red, green and blue, whole numbers.
+        squares: (3,) sum of their squares.
+    """
+
+    pixels: int = 0
+    totals: tuple[int, int, int] = (0, 0, 0)
+    squares: tuple[int, int, int] = (0, 0, 0)
+
+    def __add__(self, other: Self) -> "Moments":
+        return Moments(
+            self.pixels + other.pixels,
+            _added(self.totals, other.totals),
+            _added(self.squares, other.squares),
+        )
+
+    @property
+    def mean(self) -> tuple[float, ...] | None:
+        """Of red, green and blue, in [0, 1]; None without pixels."""
+        return tuple(total / self.pixels / 255 for total in self.totals) if self.pixels else None
+
+    @property
+    def std(self) -> tuple[float, ...] | None:
+        """Likewise; over all pixels, not the average over pictures of each picture's own."""
+        if not self.pixels:
+            return None
+        return tuple(
+            (square * self.pixels - total**2) ** 0.5 / self.pixels / 255
+            for square, total in zip(self.squares, self.totals, strict=True)
+        )
+
+
+def _added(one: tuple[int, int, int], two: tuple[int, int, int]) -> tuple[int, int, int]:
+    return one[0] + two[0], one[1] + two[1], one[2] + two[2]
+
+
+@dataclass(frozen=True, slots=True)
+class CropFile:
+    """A crop to measure.
+
+    Args:
+        image: The file.
+        alpha: The person's alpha, of the size of the source, or None.
+        crop: What was cut out of the source, x0, y0, x1, y1.
+        rotation: As in `Plan`.
+    """
+
+    image: Path
+    alpha: Path | None = None
+    crop: tuple[int, int, int, int] | None = None
+    rotation: float = 0.0
+
+
+def measure(
+    files: Sequence[CropFile], painted: Colour | None, resize: Resize | None = None
+) -> Iterator[tuple[Moments, Moments] | None]:
+    """Measure crops, in order.
+
+    A pixel shows the person where the alpha, cut like the picture, is at least half; where none is
+    kept, all but what is connected with the border and has the colour that backgrounds were
+    painted with.
+
+    Args:
+        files: What to measure.
+        painted: Colour of the background, or None if it was not painted over.
+        resize: How crops were brought to size, for alphas to follow.
+
+    Yields:
+        Moments of all pixels and of the person's (none where that is unknown); None for a file
+        that cannot be read.
+    """
+    with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
+        for start in range(0, len(files), _AT_ONCE):
+            part = files[start : start + _AT_ONCE]
+            yield from threads.map(lambda file: _measured(file, painted, resize), part)
+
+
+def _measured(
+    file: CropFile, painted: Colour | None, resize: Resize | None
+) -> tuple[Moments, Moments] | None:
+    image = _read(file.image)
+    if image is None:
+        return None
+    every = moments(image)
+    alpha = None if file.alpha is None else _read(file.alpha)
+    if alpha is not None and file.crop is not None:
+        person = _cut_alike(alpha, file, resize, image.shape[:2]) >= _PERSON
+    elif painted is not None:
+        person = ~background_of(image, painted)
+    else:
+        return every, Moments()
+    return every, moments(image[person])
+
+
+def _read(file: Path) -> Image | None:
+    try:
+        found = decode(file.read_bytes())
+    except OSError:
+        return None
+    return found.image
+
+
+def moments(pixels: NDArray[np.uint8]) -> Moments:
+    """Return the sums over pixels.
+
+    Args:
+        pixels: (..., 3) uint8.
+    """
+    flat = pixels.reshape(-1, 3)
+    counts = [np.bincount(flat[:, channel], minlength=256) for channel in range(3)]
+    level = np.arange(256)
+    red, green, blue = (int(count @ level) for count in counts)
+    squares = tuple(int(count @ level**2) for count in counts)
+    return Moments(len(flat), (red, green, blue), (squares[0], squares[1], squares[2]))
+
+
+def _cut_alike(
+    alpha: Image, file: CropFile, resize: Resize | None, shape: tuple[int, ...]
+) -> NDArray[np.uint8]:
+    box = Box(*map(float, file.crop or (0, 0, 0, 0)))
+    how = resize or Resize(size=(shape[0], shape[1]))
+    part = render(alpha, Plan("ok", crop=box, rotation=file.rotation), None, Render(resize=how))
+    if part.shape[:2] != shape:
+        part = np.asarray(cv2.resize(part, (shape[1], shape[0])), np.uint8)
+    return part[..., 0]
+
+
+def background_of(image: Image, painted: Colour) -> NDArray[np.bool_]:
+    """Return where a painted background shows, (H, W): its colour, connected with the border.
+
+    Args:
+        image: (H, W, 3) uint8.
+        painted: The colour.
+    """
+    difference = np.abs(image.astype(np.int16) - np.array(painted, np.int16)).max(axis=2)
+    near = np.pad((difference <= _NEAR).astype(np.uint8), 1, constant_values=1)
+    _, labels = cv2.connectedComponents(near, connectivity=4)
+    return np.asarray(labels[1:-1, 1:-1] == labels[0, 0])
+
+
+def pool(
+    measured: Sequence[tuple[Moments, Moments] | None], parts: Sequence[str | None]
+) -> Mapping[str, tuple[Moments, Moments]]:
+    """Add up crops: `all`, and each part of a split that is there."""
+    result: dict[str, tuple[Moments, Moments]] = {"all": (Moments(), Moments())}
+    for found, part in zip(measured, parts, strict=True):
+        if found is None:
+            continue
+        for name in ("all", part):
+            if name is not None:
+                every, person = result.get(name, (Moments(), Moments()))
+                result[name] = every + found[0], person + found[1]
+    return result

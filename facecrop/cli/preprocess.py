@@ -1,0 +1,241 @@
+"""`facecrop preprocess` on the command line."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from facecrop.cli.console import console, duration, plural, size, table
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from facecrop.commands.preprocess import PreprocessResult, Progress
+
+_SHOWN_PARTS = 12
+
+
+def preprocess(
+    raw: Annotated[
+        Path, typer.Argument(help="Folder of raw profiles, or a table that names pictures.")
+    ],
+    out: Annotated[Path, typer.Argument(help="The dataset: made, or brought up to date.")],
+    recipe: Annotated[
+        str, typer.Option(help="A shipped recipe (facecrop recipes) or a TOML file.")
+    ] = "embedded",
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="One setting of the recipe, KEY=VALUE; repeatable."),
+    ] = None,
+    layout: Annotated[str, typer.Option(help="auto, profiles, flat, table or utkface.")] = "auto",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Worker processes; one a core by default.")
+    ] = None,
+    device: Annotated[
+        str, typer.Option(help="auto, cpu, cuda, or several: cuda:0,cuda:1.")
+    ] = "auto",
+    engine: Annotated[str, typer.Option(help="What runs the work: local.")] = "local",
+    keep: Annotated[
+        list[str] | None, typer.Option(help="Keep beside the crops: alpha, boxes; repeatable.")
+    ] = None,
+    format_: Annotated[
+        str | None, typer.Option("--format", help="Of the crops: jpg, png or webp.")
+    ] = None,
+    quality: Annotated[int | None, typer.Option(help="Of the crops, 1 to 100.")] = None,
+    weights: Annotated[
+        list[str] | None, typer.Option(help="A model file of your own, NAME=FILE; repeatable.")
+    ] = None,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Fetch nothing from anywhere.")
+    ] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Read every file and crop again.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
+    ] = False,
+    contact: Annotated[bool, typer.Option(help="Draw the contact sheet.")] = True,
+    max_rejects: Annotated[
+        int | None, typer.Option(min=0, help="End with exit code 3 if there are more.")
+    ] = None,
+    log_json: Annotated[
+        Path | None, typer.Option(help="Write events as JSON lines to this file.")
+    ] = None,
+) -> None:
+    """Turn raw profile folders into a clean, cached, explained dataset."""
+    from facecrop.commands import preprocess as library  # noqa: PLC0415 - pandas and pyarrow only when working
+    from facecrop.images.models import parse_own  # noqa: PLC0415
+
+    out_console = console()
+    settings = [*(set_ or [])]
+    settings += [f"encode.format={json.dumps(format_)}"] if format_ else []
+    settings += [f"encode.quality={quality}"] if quality else []
+    with _Reporter(out_console, log_json) as report:
+        result = library.preprocess(
+            raw,
+            out,
+            recipe=recipe,
+            settings=settings,
+            layout=layout,
+            workers=workers,
+            device=device,
+            engine=engine,
+            keep=keep or (),
+            weights=parse_own(weights or []),
+            offline=offline,
+            verify=verify,
+            dry_run=dry_run,
+            contact=contact,
+            report=report,
+        )
+        report.end(result)
+    _print_result(out_console, result)
+    library.check_rejects(result, max_rejects)
+
+
+class _Reporter:
+    """Shows a bar on a terminal and writes events to a file; either may be absent."""
+
+    def __init__(self, where: "Console", log: Path | None) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+
+        self._bar = Progress(
+            TextColumn("[bold]preprocess"),
+            BarColumn(),
+            TextColumn("{task.completed:,}/{task.total:,}  {task.fields[rate]}"),
+            TimeRemainingColumn(compact=True),
+            TextColumn("{task.fields[counts]}"),
+            console=where,
+            transient=True,
+            disable=not where.is_terminal,
+        )
+        self._log = log.open("w", encoding="utf-8") if log else None
+        self._task = self._bar.add_task(
+            "", total=0, rate="", counts="starting", visible=where.is_terminal
+        )
+
+    def __enter__(self) -> "_Reporter":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+        if self._log:
+            self._log.close()
+
+    def __call__(self, progress: "Progress") -> None:
+        speed = self._bar.tasks[self._task].speed
+        counts = "  ".join(
+            f"{status} {count:,}" for status, count in sorted(progress.statuses.items())
+        )
+        self._bar.update(
+            self._task,
+            total=progress.total,
+            completed=progress.done,
+            rate=f"{speed:,.0f}/s" if speed else "",
+            counts=f"{counts}  cached {progress.cached:,}",
+        )
+        self._event("progress", progress)
+
+    def end(self, result: "PreprocessResult") -> None:
+        """Write the last event."""
+        self._event(
+            "end",
+            result.progress,
+            images=result.images,
+            statuses=dict(result.statuses),
+            seconds=round(result.seconds, 3),
+        )
+
+    def _event(self, kind: str, progress: "Progress", **facts: object) -> None:
+        if self._log:
+            event = {
+                "event": kind,
+                "total": progress.total,
+                "done": progress.done,
+                "cached": progress.cached,
+            }
+            self._log.write(
+                json.dumps(event | {"statuses": dict(progress.statuses)} | facts) + "\n"
+            )
+            self._log.flush()
+
+
+def _print_result(where: "Console", result: "PreprocessResult") -> None:
+    _print_scan(where, result)
+    if result.estimate is not None:
+        _print_dry_run(where, result)
+        return
+    statuses, progress = result.statuses, result.progress
+    where.print(
+        f"{plural(result.images, 'image')}: {statuses.get('ok', 0):,} ok, {statuses.get('fallback', 0):,} fallback, "
+        f"{statuses.get('reject', 0):,} rejected; {progress.done:,} worked on in {duration(result.seconds)}"
+        + (f" ({progress.done / result.seconds:,.0f} a second)" if progress.done else "")
+        + f", {result.images - progress.done:,} as they were"
+    )
+    from facecrop.index import REASONS  # noqa: PLC0415 - needs pyarrow
+
+    rows: list[list[object]] = [
+        ["ok", "", f"face by {source}", count]
+        for source, count in result.sources.items()
+        if source not in ("sibling", "prior")
+    ]
+    rows += [
+        [status, reason, REASONS[reason], count]
+        for (status, reason), count in sorted(result.reasons.items())
+    ]
+    if rows:
+        where.print(table("", ["status", "reason", "what it means", "images"], rows))
+    if progress.seconds:
+        spent = sum(progress.seconds.values())
+        parts = [
+            [part, f"{100 * seconds / spent:.0f} %", progress.calls.get(part, "")]
+            for part, seconds in progress.seconds.most_common(_SHOWN_PARTS)
+        ]
+        where.print(table("", ["part", "of the workers' time", "model calls"], parts))
+    if result.orphans:
+        where.print(
+            f"{plural(result.orphans, 'label correction')} without a picture (facecrop relabel {result.out} --log)",
+            soft_wrap=True,
+        )
+    if result.contact:
+        where.print(f"look at it:  {result.contact}", soft_wrap=True)
+    if not result.scan.files[0].gender and not result.scan.files[0].mask:
+        return
+    where.print(
+        f"next:        facecrop relabel {result.out} --manifest FILE   facecrop split {result.out}",
+        soft_wrap=True,
+    )
+
+
+def _print_scan(where: "Console", result: "PreprocessResult") -> None:
+    scan = result.scan
+    profiles = len({file.profile for file in scan.files})
+    where.print(
+        f"{plural(len(scan.files), 'image')} of {plural(profiles, 'profile')}, layout {scan.layout}, recipe {result.recipe}"
+    )
+    if scan.ignored:
+        ignored = ", ".join(f"{reason} {count:,}" for reason, count in sorted(scan.ignored.items()))
+        where.print(
+            f"ignored {plural(sum(scan.ignored.values()), 'entr')}".replace(
+                "entrs", "entries"
+            ).replace("entr:", "entry:")
+            + f": {ignored} (scan.json)"
+        )
+    if scan.missing or scan.extra or scan.empty_profiles:
+        where.print(
+            f"profiles with missing pictures {len(scan.missing):,}, with extra ones {len(scan.extra):,}, "
+            f"empty {len(scan.empty_profiles):,} (scan.json)"
+        )
+
+
+def _print_dry_run(where: "Console", result: "PreprocessResult") -> None:
+    todo = result.progress.total
+    where.print(f"would work on {plural(todo, 'image')}; {result.images - todo:,} stay as they are")
+    estimate = result.estimate
+    if todo and estimate is not None:
+        where.print(
+            f"about {duration(estimate.seconds)} and {size(estimate.size_bytes)} of disk, "
+            f"going by {plural(estimate.tried, 'image')} just tried"
+        )

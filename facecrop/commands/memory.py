@@ -1,0 +1,32 @@
+"""What the store remembers of the last run of a dataset."""
+
+import json
+from pathlib import Path
+
+from facecrop.errors import StoreError
+
+
+class Memory:
+    """What the store remembers of the last run that came to its end."""
+
+    def __init__(self, out: Path) -> None:
+        self._path = out / ".store" / "run.json"
+        self.scanned_ns, self.keep, self.complete = 0, frozenset[str](), False
+        try:
+            known = json.loads(self._path.read_text())
+            self.scanned_ns, self.keep = int(known["scanned_ns"]), frozenset(known["keep"])
+            self.complete = bool(known["complete"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return
+
+    def write(self, scanned_ns: int, keep: frozenset[str], *, complete: bool = True) -> None:
+        """Remember a run; every file is compared with the time of its scan."""
+        known = {"scanned_ns": scanned_ns, "keep": sorted(keep), "complete": complete}
+        try:
+            self._path.write_text(json.dumps(known))
+        except OSError as error:
+            raise StoreError(f"{self._path} cannot be written: {error.strerror}") from None
+
+    def forget(self) -> None:
+        """Note that the dataset is being changed: until the end, its tables may lag behind."""
+        self.write(self.scanned_ns, self.keep, complete=False)

@@ -1,0 +1,115 @@
+"""`facecrop preprocess`: raw profile folders in, a clean cached dataset out."""
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from facecrop.commands.outcome import Estimate, PreprocessResult, Progress
+from facecrop.commands.preprocess_run import ENGINES, Run
+from facecrop.errors import ConfigError, LimitError
+from facecrop.images.output import KEEP
+from facecrop.images.recipe import Recipe, load_recipe
+from facecrop.index import Status
+from facecrop.store import Store
+
+__all__ = ["Estimate", "PreprocessResult", "Progress", "check_rejects", "preprocess"]
+
+
+def preprocess(
+    raw: Path | str,
+    out: Path | str,
+    *,
+    recipe: str | Recipe = "embedded",
+    settings: Sequence[str] = (),
+    layout: str = "auto",
+    workers: int | None = None,
+    device: str = "auto",
+    engine: str = "local",
+    keep: Sequence[str] = (),
+    weights: Mapping[str, Path] | None = None,
+    offline: bool = False,
+    verify: bool = False,
+    dry_run: bool = False,
+    contact: bool = True,
+    report: Callable[[Progress], None] | None = None,
+) -> PreprocessResult:
+    """Turn raw profile folders into a clean, cached, explained dataset.
+
+    Args:
+        raw: Folder of raw profiles, or a table that names them; never written.
+        out: The dataset; made if it is not there, brought up to date if it is.
+        recipe: A shipped recipe, the path of a TOML file, or a `Recipe`.
+        settings: Single settings of the recipe, `crop.margin=0.3`.
+        layout: `profiles`, `flat`, `table`, `utkface`, or `auto` to tell by looking.
+        workers: Worker processes; None for one a core.
+        device: `auto`, `cpu`, `cuda`, or several as `cuda:0,cuda:1`.
+        engine: What runs the work: `local` or, in this very process, `serial`.
+        keep: What to write beside the crops: `alpha`, `boxes`.
+        weights: Model files of one's own, by model name.
+        offline: Fetch nothing.
+        verify: Read every raw file and every crop again, whatever their times say.
+        dry_run: Only say what would be done.
+        contact: Draw the contact sheet.
+        report: Called as the run goes on.
+
+    Raises:
+        FacecropError: Something the user can mend; what was done until then is kept.
+    """
+    started = time.perf_counter()
+    if engine not in ENGINES:
+        raise ConfigError(f"no engine named {engine!r}; choose from: {', '.join(ENGINES)}")
+    if unknown := sorted(set(keep) - KEEP.keys()):
+        raise ConfigError(f"cannot keep {unknown[0]!r}; choose from: {', '.join(KEEP)}")
+    raw, out = Path(raw), Path(out)
+    _check_folders(raw, out)
+    loaded = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, settings)
+    name = recipe if isinstance(recipe, str) else "custom"
+    run = Run(raw, out, name, loaded, layout, frozenset(keep))
+    run.engine = engine
+    run.resolve(device, dict(weights or {}), offline=offline)
+    if dry_run:
+        return run.look_ahead(workers or _cores(), verify=verify, started=started)
+    with Store(out / ".store").locked():
+        return run.do(
+            workers or _cores(), verify=verify, contact=contact, report=report, started=started
+        )
+
+
+def check_rejects(result: PreprocessResult, limit: int | None) -> None:
+    """Raise if a dataset has more rejects than the user allows.
+
+    Raises:
+        LimitError: It has.
+    """
+    rejects = result.statuses.get(Status.REJECT, 0)
+    if limit is not None and rejects > limit:
+        raise LimitError(
+            f"{rejects} rejects are more than --max-rejects {limit}; see {result.contact or result.out}"
+        )
+
+
+def _check_folders(raw: Path, out: Path) -> None:
+    if not raw.exists():
+        return
+    inside, outside = raw.resolve(), out.resolve()
+    root = inside if inside.is_dir() else inside.parent
+    if outside == root or (root in outside.parents and inside.is_dir()):
+        raise ConfigError(
+            f"OUT {str(out)!r} lies in RAW {str(raw)!r}, which is never written; choose another OUT"
+        )
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"OUT {str(out)!r} is a file; choose a folder")
+    if (
+        out.is_dir()
+        and not (out / ".store").exists()
+        and not (out / "index.parquet").exists()
+        and any(out.iterdir())
+    ):
+        raise ConfigError(
+            f"OUT {str(out)!r} holds something that is not a facecrop dataset; choose an empty folder"
+        )
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))

@@ -1,0 +1,260 @@
+"""One preprocess run: scan, compare, work, write."""
+
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pyarrow as pa
+
+from facecrop.commands.card import write_card, write_metadata, write_scan
+from facecrop.commands.contact import write_contact
+from facecrop.commands.ledger import Ledger
+from facecrop.commands.memory import Memory
+from facecrop.commands.outcome import Estimate, PreprocessResult, Progress
+from facecrop.commands.plan_run import RunPlan, pending_rows, plan_run, raw_columns
+from facecrop.engines.local import LocalEngine
+from facecrop.engines.serial import SerialEngine
+from facecrop.engines.work import Task
+from facecrop.images.backends.devices import resolve_devices
+from facecrop.images.backends.server import serve
+from facecrop.images.job import Job, Weight, all_keys
+from facecrop.images.models import ModelStore
+from facecrop.images.output import KEEP
+from facecrop.images.pipeline import Pipeline, Result
+from facecrop.images.recipe import Recipe
+from facecrop.labels.current import write_labels
+from facecrop.labels.layouts import scan
+from facecrop.store import Lookup, Store
+
+ENGINES = ("local", "serial")
+"""`local` spawns worker processes; `serial` works in this one."""
+_TRIED_PROFILES = 4
+
+
+class Run:
+    """One run, from scan to card."""
+
+    def __init__(
+        self, raw: Path, out: Path, name: str, recipe: Recipe, layout: str, keep: frozenset[str]
+    ) -> None:
+        self.raw, self.out, self.name, self.recipe, self.keep = raw, out, name, recipe, keep
+        self.scanned_ns = time.time_ns()
+        self.scan = scan(raw, layout, skip=out.resolve())
+        self.memory = Memory(out)
+        self.ledger = Ledger(out)
+        self.weights: dict[str, Weight] = {}
+        self.engine = ENGINES[0]
+        self.devices: tuple[str, ...] = ("cpu",)
+        self.device = "cpu"
+        self.keys: list[str] = []
+
+    def resolve(self, device: str, own: dict[str, Path], *, offline: bool) -> None:
+        """Find out which files and which device the models will use."""
+        finders = self.recipe.look.finders
+        self.devices = resolve_devices(device, finders)
+        self.device = self.devices[0]
+        models = ModelStore(own=own, offline=offline)
+        names = sorted({name for finder in finders for name in finder.models})
+        self.weights = {name: Weight(models.path(name), models.digest(name)) for name in names}
+        self.keys = all_keys(self.recipe, self.weights, self.device)
+
+    @property
+    def fingerprint(self) -> bytes:
+        return self.recipe.fingerprint(self.keys)
+
+    def plan(self, *, verify: bool) -> RunPlan:
+        return plan_run(
+            self.out,
+            self.scan,
+            self.ledger.previous(),
+            self.fingerprint,
+            scanned_ns=self.memory.scanned_ns,
+            extension=self.recipe.render.encode.format,
+            keep=self.keep,
+            kept_before=self.memory.keep,
+            verify=verify,
+        )
+
+    def look_ahead(self, workers: int, *, verify: bool, started: float) -> PreprocessResult:
+        plan = self.plan(verify=verify)
+        progress = Progress(total=plan.images)
+        estimate = self._try_some(plan, workers)
+        return self._result(plan.settled, plan, progress, started, estimate=estimate)
+
+    def _try_some(self, plan: RunPlan, workers: int) -> Estimate:
+        """Work through a few profiles, spread over the whole, into a folder that is thrown away."""
+        if not plan.profiles:
+            return Estimate(0, 0.0, 0)
+        step = max(1, len(plan.profiles) // _TRIED_PROFILES)
+        some = [
+            tuple(replace(item, kept=None) for item in profile) for profile in plan.profiles[::step]
+        ]
+        with tempfile.TemporaryDirectory() as folder:
+            out = Path(folder)
+            store = Store(out / ".store")
+            store.folder.mkdir()
+            job = self._job(out, store.write_lookup(()))
+            tried = Progress()
+            for result in self._results(job, [Task(some[:_TRIED_PROFILES])], 1):
+                tried.add(result)
+            size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
+        load = tried.seconds.pop("load models", 0.0)
+        share = plan.images / max(tried.done, 1)
+        return Estimate(
+            tried.done, load + share * tried.seconds.total() / workers, int(size * share)
+        )
+
+    def _job(self, out: Path, lookup: Lookup) -> Job:
+        return Job(
+            self.raw_root,
+            out,
+            self.recipe,
+            self.weights,
+            self.fingerprint,
+            self.device,
+            lookup,
+            self.keep,
+        )
+
+    def do(
+        self,
+        workers: int,
+        *,
+        verify: bool,
+        contact: bool,
+        report: Callable[[Progress], None] | None,
+        started: float,
+    ) -> PreprocessResult:
+        plan = self.plan(verify=verify)
+        previous = self.ledger.previous().select(["image"])
+        progress = Progress(total=plan.images)
+        if plan.profiles or len(plan.settled) != len(previous):
+            rows = self._work(plan, workers, progress, report)
+            self._remove_obsolete(previous, rows)
+            changed = True
+        else:
+            rows, changed = plan.settled, False
+        orphans = self._finish(rows) if changed or not self.memory.complete else 0
+        self.memory.write(self.scanned_ns, self.keep)
+        page = write_contact(self.out, self.raw_root, self.recipe) if contact else None
+        return self._result(rows, plan, progress, started, contact=page, orphans=orphans)
+
+    def _work(
+        self,
+        plan: RunPlan,
+        workers: int,
+        progress: Progress,
+        report: Callable[[Progress], None] | None,
+    ) -> pa.Table:
+        store = Store(self.out / ".store")
+        files = {file.path: file for file in self.scan.files}
+        ours = {item.path for profile in plan.profiles for item in profile}
+        pending = pending_rows(file for file in self.scan.files if file.path in ours)
+        self.memory.forget()
+        self.ledger.start(pa.concat_tables([plan.settled, pending]).sort_by("path"))
+        lookup = store.write_lookup(self.keys)
+        tasks = list(plan.tasks())
+        try:
+            for result in self._results(self._job(self.out, lookup), tasks, workers):
+                progress.add(result)
+                self.ledger.add([row | raw_columns(files[row["path"]]) for row in result.rows])
+                if report is not None:
+                    report(progress)
+        finally:
+            Path(lookup.path).unlink(missing_ok=True)
+            self.ledger.flush()
+        rows = self.ledger.finish(plan.settled)
+        store.compact()
+        return rows
+
+    def _results(self, job: Job, tasks: Sequence[Task], workers: int) -> Iterator[Result]:
+        """Yield what becomes of each profile; GPUs, if any, get a process of their own."""
+        log = job.out / ".store" / "workers.log"
+        log.unlink(missing_ok=True)
+        pool = LocalEngine(workers=max(1, min(workers, len(tasks))), log=log)
+        engine = pool if self.engine == "local" else SerialEngine()
+        if self.device == "cpu":
+            yield from engine.map(partial(Pipeline, job), tasks)
+            return
+        files = {name: weight.path for name, weight in self.weights.items()}
+        with serve(self.devices, files) as servers:
+            yield from engine.map(partial(Pipeline, replace(job, servers=servers)), tasks)
+
+    def _finish(self, rows: pa.Table) -> int:
+        """Write what goes with the index; return how many label corrections lost their record."""
+        orphans = write_labels(self.out, rows)
+        write_scan(self.out, self.scan)
+        write_card(
+            self.out,
+            self.raw,
+            self.scan.layout,
+            self.name,
+            self.recipe,
+            self.fingerprint,
+            self.weights,
+            self.device,
+        )
+        write_metadata(self.out)
+        return int(orphans.num_rows)
+
+    def _remove_obsolete(self, previous: pa.Table, rows: pa.Table) -> None:
+        gone = set(previous["image"].to_pylist()) - set(rows["image"].to_pylist()) - {None}
+        for name in gone:
+            target = str(name).removeprefix("images/").rpartition(".")[0]
+            for path in [
+                self.out / str(name),
+                *(self.out / kind / f"{target}.{KEEP[kind]}" for kind in KEEP),
+            ]:
+                path.unlink(missing_ok=True)
+                _remove_empty(path.parent)
+
+    @property
+    def raw_root(self) -> Path:
+        """The folder that record paths are relative to."""
+        return self.raw if self.raw.is_dir() else self.raw.parent
+
+    def _result(
+        self,
+        rows: pa.Table,
+        plan: RunPlan,
+        progress: Progress,
+        started: float,
+        *,
+        contact: Path | None = None,
+        estimate: Estimate | None = None,
+        orphans: int = 0,
+    ) -> PreprocessResult:
+        sources = Counter(value for value in rows["face_source"].to_pylist() if value)
+        reasons = Counter(
+            (status, reason)
+            for status, reason in zip(
+                rows["status"].to_pylist(), rows["reason"].to_pylist(), strict=True
+            )
+            if reason
+        )
+        return PreprocessResult(
+            out=self.out,
+            scan=self.scan,
+            recipe=self.name,
+            images=len(self.scan.files),
+            statuses=Counter(rows["status"].to_pylist()),
+            reasons=reasons,
+            sources=sources,
+            unread=plan.unread,
+            progress=progress,
+            seconds=time.perf_counter() - started,
+            estimate=estimate,
+            contact=contact,
+            orphans=orphans,
+        )
+
+
+def _remove_empty(folder: Path) -> None:
+    try:
+        folder.rmdir()
+    except OSError:
+        return  # still in use

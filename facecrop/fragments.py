@@ -1,0 +1,144 @@
+"""Fragments: files of a few hundred findings each, written whole and never changed.
+
+Their pages carry checksums, so that what a machine that lost power has left of a fragment is never
+taken for findings. All of it is a cache: what is damaged is removed, and learnt again.
+"""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+SCHEMA = pa.schema(
+    [
+        ("digest", pa.binary(32)),
+        ("key", pa.binary(32)),
+        ("facts", pa.string()),
+        ("alpha", pa.binary()),
+    ]
+)
+"""Columns of a fragment: sha256 of the image, sha256 of digest + view + finder, the finding."""
+
+Known = dict[bytes, tuple[str, bytes | None]]
+"""Findings about one image: key -> facts and alpha."""
+
+Group = dict[bytes, Known]
+"""The findings of a row group by the digest of the image."""
+
+_UNREADABLE = (pa.ArrowException, OSError)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One stored finding: its keys, and its value as packed by `images.findings`."""
+
+    digest: bytes
+    key: bytes
+    facts: str
+    alpha: bytes | None
+
+
+def write(folder: Path, entries: Sequence[Entry]) -> None:
+    """Write a fragment, whole or not at all, as one row group.
+
+    Raises:
+        OSError: The disk is full, or the folder cannot be written.
+    """
+    columns = {name: [getattr(entry, name) for entry in entries] for name in SCHEMA.names}
+    with _writer(folder) as writer:
+        writer.write_table(pa.table(columns, schema=SCHEMA))
+
+
+def join(folder: Path, paths: Sequence[Path]) -> None:
+    """Replace fragments by one with the same row groups, in the same order.
+
+    Raises:
+        OSError: The disk is full, or the folder cannot be written.
+    """
+    with _writer(folder) as writer:
+        for path in paths:
+            try:
+                with _open(path) as file:
+                    groups = [file.read_row_group(group) for group in range(file.num_row_groups)]
+            except _UNREADABLE as error:
+                _remove_damaged(path, error)
+                continue
+            for group in groups:
+                writer.write_table(group)
+    for path in paths:
+        path.unlink(missing_ok=True)
+
+
+def count_rows(path: Path) -> int:
+    """Return how many findings a fragment has; a damaged one is removed and has none."""
+    try:
+        return int(pq.read_metadata(path).num_rows)
+    except _UNREADABLE as error:
+        _remove_damaged(path, error)
+        return 0
+
+
+def read_prefixes(path: Path) -> list[NDArray[np.uint64]]:
+    """Return the first eight bytes of all digests, an (N,) array for each row group, big-endian.
+
+    A damaged fragment is removed and has no row groups.
+    """
+    try:
+        with _open(path) as file:
+            return [_prefixes(file, group) for group in range(file.num_row_groups)]
+    except _UNREADABLE as error:
+        _remove_damaged(path, error)
+        return []
+
+
+def read_group(path: str, number: int) -> Group:
+    """Return the findings of one row group; none if it is damaged or gone."""
+    try:
+        with _open(path) as file:
+            columns = file.read_row_group(number).to_pydict()
+    except _UNREADABLE:
+        return {}
+    group: Group = {}
+    for digest, key, facts, alpha in zip(*(columns[name] for name in SCHEMA.names), strict=True):
+        group.setdefault(digest, {})[key] = (facts, alpha)
+    return group
+
+
+def _prefixes(file: pq.ParquetFile, number: int) -> NDArray[np.uint64]:
+    digests = file.read_row_group(number, columns=["digest"])["digest"].combine_chunks()
+    data = np.frombuffer(digests.buffers()[1], np.uint8).reshape(-1, 32)
+    data = data[digests.offset : digests.offset + len(digests)]
+    return np.ascontiguousarray(data[:, :8]).view(">u8").ravel().astype(np.uint64)
+
+
+def _open(path: Path | str) -> pq.ParquetFile:
+    return pq.ParquetFile(path, page_checksum_verification=True)
+
+
+def _remove_damaged(path: Path, error: Exception) -> None:
+    """Remove a fragment whose bytes are wrong; one that the system would not open is left alone."""
+    if getattr(error, "errno", None) is None:
+        path.unlink(missing_ok=True)
+    elif not isinstance(error, FileNotFoundError):
+        raise error
+
+
+@contextlib.contextmanager
+def _writer(folder: Path) -> Iterator[pq.ParquetWriter]:
+    """Write a fragment under another name, and give it its own when it is whole."""
+    path = folder / f"{uuid4().hex}.parquet"
+    temporary = path.with_suffix(".tmp")
+    try:
+        with pq.ParquetWriter(
+            temporary, SCHEMA, compression="none", write_page_checksum=True
+        ) as writer:
+            yield writer
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,79 @@
+"""Devices: what models run on, and a clear word where they cannot."""
+
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+from facecrop.errors import ConfigError, DeviceError
+from facecrop.images.look.settings import FinderSettings
+
+_ONNXRUNTIME = frozenset({"rembg"})
+_TORCH = frozenset({"yolov8"})
+_DRIVER = (Path("/proc/driver/nvidia/gpus"), Path("/dev/nvidia0"), Path("/dev/dxg"))
+"""One of these is there where an NVIDIA driver is; the last one under Windows' Linux."""
+
+
+def resolve_devices(asked: str, finders: Sequence[FinderSettings]) -> tuple[str, ...]:
+    """Return the devices a run will use: `("cpu",)`, or one or more of `cuda:N`.
+
+    Args:
+        asked: `auto`, `cpu`, `cuda`, `cuda:1`, or several: `cuda:0,cuda:1`.
+        finders: Those of the recipe; where none of them can use a GPU, `auto` is the CPU.
+
+    Raises:
+        ConfigError: That is no device.
+        DeviceError: A GPU was asked for, and it can be seen already that it cannot be used.
+    """
+    if asked == "cpu":
+        return ("cpu",)
+    able = [finder for finder in finders if uses_gpu(finder)]
+    if asked == "auto":
+        return ("cuda:0",) if able and not _obstacles(able) else ("cpu",)
+    devices = tuple("cuda:0" if one == "cuda" else one for one in asked.split(","))
+    for device in devices:
+        kind, _, number = device.partition(":")
+        if kind != "cuda" or not (number.isascii() and number.isdecimal()):
+            raise ConfigError(
+                f"no device named {device!r}; "
+                "choose from: auto, cpu, cuda, cuda:N, or several with commas"
+            )
+    if len(set(devices)) < len(devices):
+        raise ConfigError(f"--device {asked} names a device twice")
+    if not able:
+        raise DeviceError(
+            f"--device {asked}: none of the recipe's models ({_names(finders)}) can use a GPU; "
+            "use --device cpu, or a recipe with rembg or yolov8"
+        )
+    if obstacles := _obstacles(able):
+        raise DeviceError(f"--device {asked}: {obstacles[0]}")
+    return devices
+
+
+def uses_gpu(finder: FinderSettings) -> bool:
+    """Tell whether a finder runs on a GPU where there is one; the others stay on the CPU."""
+    return finder.name in _ONNXRUNTIME | _TORCH
+
+
+def _obstacles(finders: Sequence[FinderSettings]) -> list[str]:
+    """Return why these finders could not use a GPU, as far as that shows without loading them."""
+    found = []
+    if not any(path.exists() for path in _DRIVER):
+        found.append("this machine has no NVIDIA driver; install it, or use --device cpu")
+    if any(finder.name in _ONNXRUNTIME for finder in finders) and not _installed("onnxruntime-gpu"):
+        found.append(
+            "the installed onnxruntime has no CUDA; run: "
+            'pip uninstall onnxruntime && pip install "facecrop[rembg-gpu]"'
+        )
+    return found
+
+
+def _installed(package: str) -> bool:
+    try:
+        distribution(package)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
+def _names(finders: Sequence[FinderSettings]) -> str:
+    return ", ".join(finder.label for finder in finders) or "none"

@@ -1,0 +1,138 @@
+"""One raw image on its way through a recipe: read and decoded at most once, and only if needed."""
+
+import os
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from facecrop.images.codec import Decoded, Limits, decode
+from facecrop.images.findings import Source
+from facecrop.images.frames import Image
+from facecrop.images.look.quality import quality
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What an earlier run left on disk for a record, believed to be unaltered.
+
+    Args:
+        image: Path of the crop below OUT, or None.
+        image_sha256: Digest of its bytes.
+        image_size: Bytes.
+        image_mtime_ns: When it was written.
+        render_key: What it was made from.
+        extras_key: What the alpha and box pictures beside it were made from.
+    """
+
+    image: str | None = None
+    image_sha256: bytes | None = None
+    image_size: int | None = None
+    image_mtime_ns: int | None = None
+    render_key: bytes | None = None
+    extras_key: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A record as a worker gets it.
+
+    Args:
+        path: Relative to RAW, escaped.
+        file: The same as the file system knows it.
+        target: Where its crop belongs below `images/`, without extension.
+        size: Bytes, when the folder was scanned.
+        mtime_ns: Likewise.
+        digest: sha256 of its bytes if that is known and the file unchanged, or None.
+        kept: What an earlier run left, or None.
+    """
+
+    path: str
+    file: str
+    target: str
+    size: int
+    mtime_ns: int
+    digest: bytes | None
+    kept: Kept | None
+
+
+class Picture:
+    """Reads and decodes one record on demand.
+
+    Args:
+        item: The record.
+        root: RAW, or the folder of the table.
+        limits: What decoding allows.
+        suspect: It killed a worker before: it is not opened.
+    """
+
+    def __init__(self, item: Item, root: Path, limits: Limits, *, suspect: bool = False) -> None:
+        self.item = item
+        self.digest = item.digest
+        self._path = root / item.file
+        self._limits = limits
+        self._fault: str | None = "decoder-crash" if suspect else None
+        self._decoded: Decoded | None = None
+        self.reads = 0
+
+    @property
+    def fault(self) -> str | None:
+        """Why its bytes cannot be had, where that may be another time: never stored."""
+        return self._fault
+
+    def know_digest(self) -> bytes | None:
+        """Return the sha256 of its bytes, reading them if nobody knows it; None at a fault."""
+        if self.digest is None and self._fault is None:
+            self._read()
+        return self.digest
+
+    @property
+    def decoded(self) -> Decoded:
+        """Its pixels, or the reason why there are none."""
+        if self._decoded is None:
+            data = self._read() if self._fault is None else None
+            self._decoded = (
+                Decoded(reason=self._fault) if data is None else decode(data, self._limits)
+            )
+        return self._decoded
+
+    @property
+    def image(self) -> Image:
+        """Its pixels; to be asked only of a picture whose `source()` has no reason."""
+        image = self.decoded.image
+        if image is None:
+            raise RuntimeError(f"{self.item.path} has no pixels: {self.decoded.reason}")
+        return image
+
+    def source(self) -> Source:
+        """Return what its pixels alone tell, or the reason why there are none."""
+        decoded = self.decoded
+        if decoded.image is None:
+            return Source(
+                width=decoded.width, height=decoded.height, reason=decoded.reason, note=decoded.note
+            )
+        return quality(decoded.image, note=decoded.note)
+
+    def forget(self) -> None:
+        """Let the pixels go; they are decoded again if asked for again."""
+        self._decoded = None
+
+    def _read(self) -> bytes | None:
+        """Return its bytes and learn their digest; None and a fault if that is not possible."""
+        self.reads += 1
+        try:
+            with self._path.open("rb") as file:
+                data = file.read()
+                facts = os.fstat(file.fileno())
+        except FileNotFoundError:
+            self._fault = "changed-during-read"
+            return None
+        except OSError:
+            self._fault = "permission"
+            return None
+        if (facts.st_size, facts.st_mtime_ns) != (self.item.size, self.item.mtime_ns) or len(
+            data
+        ) != facts.st_size:
+            self._fault = "changed-during-read"
+            return None
+        self.digest = sha256(data).digest()
+        return data

@@ -1,0 +1,252 @@
+"""One image's way through a recipe: look, choose, render; a profile at a time."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from facecrop.engines.work import Marker, Task
+from facecrop.images.backends.devices import uses_gpu
+from facecrop.images.backends.server import RemoteFinder, connect
+from facecrop.images.choose import Plan, choose
+from facecrop.images.choose.geometry import plan_crop
+from facecrop.images.findings import Alpha, Boxes, Findings, Source
+from facecrop.images.frames import Box, union
+from facecrop.images.job import Job
+from facecrop.images.look.alpha import coverage
+from facecrop.images.look.cascade import next_detector
+from facecrop.images.look.finder import Finder
+from facecrop.images.look.looker import Looker, Tally, View
+from facecrop.images.look.settings import FinderSettings
+from facecrop.images.output import Output
+from facecrop.images.picture import Item, Picture
+from facecrop.images.rows import Row, columns
+
+_PIXELS_KEPT = 64
+"""Pictures of one profile whose pixels stay in memory; larger profiles are decoded twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one profile, and what it cost.
+
+    Args:
+        rows: The columns that preprocess finds out, for each record (`rows.columns`).
+        tally: Time and calls.
+    """
+
+    rows: tuple[dict[str, Any], ...]
+    tally: Tally
+
+
+class Pipeline:
+    """The work of one worker process.
+
+    Args:
+        job: The run.
+        load: Loads a finder.
+    """
+
+    def __init__(self, job: Job, load: Any = None) -> None:
+        self.job = job
+        self.recipe = job.recipe
+        self.tally = Tally()
+        self.looker = Looker(job, load or self._load, self.tally)
+        self.output = Output(job)
+
+    def run(self, task: Task, marker: Marker) -> Iterator[tuple[int, Result]]:
+        """Work through the profiles of a task, yielding each as it is done."""
+        suspects = task.suspects or (frozenset(),) * len(task.parts)
+        for part, (items, blamed) in enumerate(zip(task.parts, suspects, strict=True)):
+            if marker.stopping:
+                return
+            rows = self.profile(items, blamed, part, marker)
+            if rows is None:
+                return
+            self.looker.write()
+            yield (
+                part,
+                Result(
+                    tuple(columns(row, self.job.fingerprint) for row in rows), self._take_tally()
+                ),
+            )
+
+    def close(self) -> None:
+        """Write what is still in memory."""
+        self.looker.write(force=True)
+
+    def profile(
+        self, items: Sequence[Item], blamed: frozenset[int], part: int, marker: Marker
+    ) -> tuple[Row, ...] | None:
+        """Take one profile all the way; None if the run is being stopped."""
+        pictures = [
+            Picture(item, self.job.root, self.recipe.decode, suspect=number in blamed)
+            for number, item in enumerate(items)
+        ]
+        numbers = {id(picture): number for number, picture in enumerate(pictures)}
+        self.looker.mark = lambda picture: marker.at(part, numbers[id(picture)])
+        sources = []
+        for number, picture in enumerate(pictures):
+            if marker.stopping:
+                return None
+            marker.at(part, number)
+            sources.append(self.looker.source(picture))
+            if len(pictures) > _PIXELS_KEPT:
+                picture.forget()
+        findings, matte_keys = self._look(pictures, sources)
+        with self.tally.time("choose"):
+            plans = self._plan(findings)
+        rows = []
+        for number, picture in enumerate(pictures):
+            if marker.stopping:
+                return None
+            marker.at(part, number)
+            rows.append(self._row(picture, findings[number], plans[number], matte_keys[number]))
+            picture.forget()
+        return tuple(rows)
+
+    def _look(
+        self, pictures: Sequence[Picture], sources: Sequence[Source]
+    ) -> tuple[list[Findings], list[bytes]]:
+        """Ask all models of the recipe; a picture that cannot be used is asked about nothing."""
+        look = self.recipe.look
+        found = [Findings(source) for source in sources]
+        keys = [b""] * len(pictures)
+        usable = [number for number, source in enumerate(sources) if source.reason is None]
+        if look.persons is not None:
+            views = [View(pictures[number]) for number in usable]
+            for number, boxes in zip(usable, self.looker.look(look.persons, views), strict=True):
+                found[number] = replace(found[number], persons=_boxes(boxes))
+        if look.matte is not None and look.matte_view == "source":
+            self._matte(look.matte, pictures, found, keys, dict.fromkeys(usable))
+        if look.faces is not None:
+            self._faces(pictures, found, keys, usable)
+        if look.matte is not None and look.matte_view == "subject":
+            regions = self._subject_regions(found, usable)
+            self._matte(look.matte, pictures, found, keys, regions)
+        return found, keys
+
+    def _matte(
+        self,
+        matte: FinderSettings,
+        pictures: Sequence[Picture],
+        found: list[Findings],
+        keys: list[bytes],
+        regions: dict[int, Box | None],
+    ) -> None:
+        views = [View(pictures[number], region) for number, region in regions.items()]
+        for number, view, alpha in zip(regions, views, self.looker.look(matte, views), strict=True):
+            if not isinstance(alpha, Alpha):
+                raise TypeError(f"{matte.label} must find an alpha")
+            found[number] = replace(found[number], alpha=alpha)
+            keys[number] = self.looker.key(matte, view)
+
+    def _faces(
+        self,
+        pictures: Sequence[Picture],
+        found: list[Findings],
+        keys: Sequence[bytes],
+        usable: Sequence[int],
+    ) -> None:
+        """Ask the cascade, round by round, each detector only about pictures still in doubt."""
+        faces = self.recipe.look.faces
+        if faces is None:
+            return
+        asking = list(usable)
+        while asking:
+            rounds: dict[int, list[int]] = {}
+            for number in asking:
+                detector = next_detector(faces, found[number])
+                if detector is not None:
+                    rounds.setdefault(detector, []).append(number)
+            for detector, numbers in sorted(rounds.items()):
+                finder = faces.detectors[detector]
+                views = [
+                    self._face_view(pictures[number], found[number], keys[number])
+                    for number in numbers
+                ]
+                for number, boxes in zip(numbers, self.looker.look(finder, views), strict=True):
+                    seen = (*found[number].faces, (finder.label, _boxes(boxes)))
+                    found[number] = replace(found[number], faces=seen)
+            asking = [number for numbers in rounds.values() for number in numbers]
+
+    def _face_view(self, picture: Picture, findings: Findings, matte_key: bytes) -> View:
+        faces = self.recipe.look.faces
+        if faces is not None and faces.view == "cutout":
+            return View(picture, cutout=findings.alpha, cutout_key=matte_key)
+        return View(picture)
+
+    def _subject_regions(
+        self, found: Sequence[Findings], usable: Sequence[int]
+    ) -> dict[int, Box | None]:
+        """Return where the matte model shall look: around the person or face chosen so far."""
+        plans = choose(
+            [found[number] for number in usable],
+            self.recipe.choose,
+            self.recipe.look.faces,
+            self.recipe.need,
+        )
+        regions: dict[int, Box | None] = {}
+        for number, plan in zip(usable, plans, strict=True):
+            source = found[number].source
+            seen = [one.box for one in (plan.person, plan.face) if one is not None]
+            if not seen or source.width is None or source.height is None:
+                regions[number] = None
+                continue
+            around = (
+                union(seen).grow(self.recipe.look.matte_margin).clip(source.width, source.height)
+            )
+            whole = Box(*around.outward()).clip(source.width, source.height)
+            regions[number] = whole if whole.area >= 1 else None
+        return regions
+
+    def _plan(self, findings: Sequence[Findings]) -> list[Plan]:
+        recipe = self.recipe
+        plans = choose(findings, recipe.choose, recipe.look.faces, recipe.need)
+        return [
+            self._with_crop(plan, one.source) for plan, one in zip(plans, findings, strict=True)
+        ]
+
+    def _with_crop(self, plan: Plan, source: Source) -> Plan:
+        if plan.status == "reject" or source.width is None or source.height is None:
+            return plan
+        anchor = {"face": plan.face, "person": plan.person}.get(self.recipe.crop.around)
+        box, rotation = plan_crop(
+            anchor.box if anchor else None,
+            plan.face.landmarks if plan.face else (),
+            self.recipe.crop,
+            self.recipe.align,
+            source.height,
+            source.width,
+        )
+        return replace(plan, crop=box, rotation=rotation)
+
+    def _row(self, picture: Picture, findings: Findings, plan: Plan, matte_key: bytes) -> Row:
+        kept = self.output.write(picture, plan, findings, matte_key, self.tally)
+        alpha_coverage = None
+        if findings.alpha is not None and findings.source.width and findings.source.height:
+            whole = Box(0, 0, findings.source.width, findings.source.height)
+            alpha_coverage = coverage(findings.alpha, whole)
+        return Row(
+            picture.item, picture.digest, findings, plan, alpha_coverage, matte_key or None, kept
+        )
+
+    def _take_tally(self) -> Tally:
+        done = Tally(
+            self.tally.seconds.copy(), self.tally.calls.copy(), self.tally.known, self.tally.decodes
+        )
+        self.tally.seconds.clear()
+        self.tally.calls.clear()
+        self.tally.known = self.tally.decodes = 0
+        return done
+
+    def _load(self, finder: FinderSettings) -> Finder:
+        """Load a finder; one that can use the GPU sends its batches to the server there."""
+        on_gpu = bool(self.job.servers) and uses_gpu(finder)
+        loaded = finder.load(lambda name: self.job.weights[name].path, "cpu")
+        return RemoteFinder(finder, loaded, connect(self.job.servers)) if on_gpu else loaded
+
+
+def _boxes(finding: object) -> Boxes:
+    if not isinstance(finding, Boxes):
+        raise TypeError("a detector must find boxes")
+    return finding

@@ -1,0 +1,176 @@
+"""Change your mind about anything, and only what depends on it is worked out again."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from fakes import FakeDetector, draw, usual_face, write_png, write_profiles
+from runs import content, recipe, rows, run, trust
+
+from facecrop.images.choose import Choose
+from facecrop.images.look.cascade import Faces
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> Path:
+    return write_profiles(tmp_path / "raw", 4)
+
+
+@pytest.fixture
+def out(tmp_path: Path, raw: Path) -> Path:
+    run(raw, tmp_path / "out")
+    trust(tmp_path / "out")
+    return tmp_path / "out"
+
+
+def test_a_second_run_reads_nothing_and_writes_nothing(raw: Path, out: Path) -> None:
+    before = content(out)
+    times = {
+        path: path.stat().st_mtime_ns for path in out.rglob("*.*") if ".store" not in path.parts
+    }
+    result = run(raw, out)
+    assert (result.progress.total, result.unread) == (0, 12)
+    assert content(out) == before
+    assert times == {path: path.stat().st_mtime_ns for path in times}
+
+
+def test_a_file_whose_times_cannot_be_trusted_is_read_again_but_not_decoded(
+    tmp_path: Path, raw: Path
+) -> None:
+    run(raw, tmp_path / "fresh")
+    result = run(raw, tmp_path / "fresh")
+    assert result.unread == 0
+    assert result.progress.total == 12
+    assert not result.progress.calls
+    assert result.progress.decodes == 0
+
+
+def test_verify_reads_every_file_again_and_changes_nothing(raw: Path, out: Path) -> None:
+    before = content(out)
+    result = run(raw, out, verify=True)
+    assert (result.unread, result.progress.total, result.progress.decodes) == (0, 12, 0)
+    assert content(out) == before
+
+
+def test_a_new_margin_runs_no_model(raw: Path, out: Path, tmp_path: Path) -> None:
+    result = run(raw, out, recipe=recipe(margin=0.5))
+    assert result.progress.total == 12
+    assert not result.progress.calls
+    run(raw, tmp_path / "direct", recipe=recipe(margin=0.5))
+    assert content(out) == content(tmp_path / "direct")
+
+
+def test_a_changed_threshold_that_changes_no_plan_decodes_nothing(raw: Path, out: Path) -> None:
+    result = run(raw, out, recipe=recipe(choose=Choose(min_pixels=8)))
+    assert not result.progress.calls
+    assert result.progress.seconds["decode"] == 0
+
+
+def test_a_changed_score_runs_no_model_and_a_changed_level_runs_that_model_alone(
+    raw: Path, out: Path
+) -> None:
+    softer = recipe(FakeDetector(min_score=0.4))
+    assert not run(raw, out, recipe=softer).progress.calls
+    calls = run(raw, out, recipe=recipe(FakeDetector(level=200))).progress.calls
+    assert calls == {"fake-face": 12}
+
+
+def test_going_back_to_an_old_recipe_runs_no_model(raw: Path, out: Path) -> None:
+    before = content(out)
+    run(raw, out, recipe=recipe(FakeDetector(level=200), margin=0.1))
+    assert not run(raw, out).progress.calls
+    assert content(out) == before
+
+
+def test_a_renamed_profile_and_a_copied_picture_run_no_model(raw: Path, out: Path) -> None:
+    first, second, *_ = sorted(raw.iterdir())
+    first.rename(raw / "000099_male_Asian_20")
+    shutil.copy(second / "normal.png", second / "mask5.png")
+    result = run(raw, out)
+    assert not result.progress.calls
+    assert {row["profile"] for row in rows(out)} >= {"000099_male_Asian_20"}
+    assert not (out / "images" / first.name).exists(), "crops of a profile that is gone"
+    assert len(rows(out)) == 13
+
+
+def test_a_new_picture_is_looked_at_alone(raw: Path, out: Path) -> None:
+    write_png(sorted(raw.iterdir())[0] / "mask5.png", draw(face=usual_face(), shade=39))
+    result = run(raw, out)
+    assert result.progress.total == 4
+    assert result.progress.calls == {"fake-face": 1, "fake-matte": 1}
+
+
+def test_a_changed_picture_with_old_times_is_found_by_verify(raw: Path, out: Path) -> None:
+    victim = next(raw.rglob("normal.png"))
+    facts = victim.stat()
+    data = victim.read_bytes()
+    shutil.copy(victim, victim.with_suffix(".tmp"))
+    write_png(victim, draw(face=usual_face().shift(0, 9), shade=1))
+    new = victim.read_bytes()
+    assert new != data
+    os.utime(victim, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    run(raw, out, verify=True)
+    path = victim.relative_to(raw).as_posix()
+    (row,) = [row for row in rows(out) if row["path"] == path]
+    assert row["face_y0"] == usual_face().y0 + 9
+
+
+def test_a_removed_picture_loses_its_row_and_crop(raw: Path, out: Path) -> None:
+    victim = next(raw.rglob("normal.png"))
+    victim.unlink()
+    run(raw, out)
+    assert len(rows(out)) == 11
+    assert not (out / "images" / victim.parent.name / "normal.jpg").exists()
+
+
+@pytest.mark.parametrize("damage", ["missing", "altered"])
+def test_a_missing_or_altered_crop_is_made_again(raw: Path, out: Path, damage: str) -> None:
+    before = content(out)
+    crop = out / rows(out)[3]["image"]
+    if damage == "missing":
+        crop.unlink()
+    else:
+        crop.write_bytes(crop.read_bytes()[:-9] + b"forgotten")
+    result = run(raw, out)
+    assert not result.progress.calls
+    assert content(out) == before
+
+
+def test_a_crop_that_was_only_touched_is_left_alone(raw: Path, out: Path) -> None:
+    crop = out / rows(out)[3]["image"]
+    crop.touch()
+    assert run(raw, out).progress.total == 0
+
+
+def test_a_deleted_store_costs_time_and_never_data(raw: Path, out: Path) -> None:
+    before = content(out)
+    shutil.rmtree(out / ".store")
+    result = run(raw, out)
+    assert result.progress.calls["fake-face"] == 12
+    assert content(out) == before
+
+
+def test_a_picture_that_turns_bad_loses_its_crop(raw: Path, out: Path) -> None:
+    victim = next(raw.rglob("normal.png"))
+    victim.write_bytes(b"")
+    run(raw, out)
+    path = victim.relative_to(raw).as_posix()
+    (row,) = [row for row in rows(out) if row["path"] == path]
+    assert (row["status"], row["reason"], row["image"]) == ("reject", "empty", None)
+    assert not (out / "images" / victim.parent.name / "normal.jpg").exists()
+
+
+def test_a_second_detector_is_asked_only_where_the_first_leaves_a_doubt(tmp_path: Path) -> None:
+    folder = tmp_path / "raw" / "000001_male_Asian_30"
+    write_png(folder / "normal.png", draw(face=usual_face()))
+    write_png(folder / "mask1.png", draw(face=None))
+    first, second = FakeDetector(), FakeDetector(tag="second", level=200)
+    two = recipe().model_copy(
+        update={
+            "look": recipe().look.model_copy(update={"faces": Faces(detectors=(first, second))})
+        }
+    )
+    calls = run(tmp_path / "raw", tmp_path / "out", recipe=two).progress.calls
+    assert calls["fake-face"] == 2
+    assert calls["second"] == 1
