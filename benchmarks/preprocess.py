@@ -28,6 +28,9 @@ from facecrop.images.models import ModelStore
 from facecrop.images.recipe import Recipe, load_recipe
 from facecrop.images.render import render
 
+TIMEOUT_S = 3600
+"""For one measurement; nothing waits for ever."""
+
 
 def bare(paths: list[str], out: str) -> int:
     """Decode, run matte and first face detector once, render, encode, write: nothing else."""
@@ -71,7 +74,7 @@ def bare_loop(raw: Path, processes: int) -> float:
         start = time.perf_counter()
         with multiprocessing.get_context("spawn").Pool(processes) as pool:
             parts = [(paths[number::processes], out) for number in range(processes)]
-            done = sum(pool.starmap(bare, parts))
+            done = sum(pool.starmap_async(bare, parts).get(TIMEOUT_S))
         os.sync()
         return done / (time.perf_counter() - start)
 
@@ -85,6 +88,7 @@ def facecrop(*arguments: str) -> tuple[float, float, dict[str, Any]]:
             [sys.executable, "-m", "facecrop", "preprocess", *arguments, "--log-json", log.name],
             check=True,
             stdout=subprocess.DEVNULL,
+            timeout=TIMEOUT_S,
         )
         seconds = time.perf_counter() - start
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -109,7 +113,7 @@ def render_alone(raw: Path, out: Path, processes: int) -> float:
         tempfile.TemporaryDirectory() as folder,
     ):
         parts = [(str(raw), rows[number::processes], folder) for number in range(processes)]
-        pool.starmap(_render_rows, parts)
+        pool.starmap_async(_render_rows, parts).get(TIMEOUT_S)
         os.sync()
     return time.perf_counter() - start
 
@@ -166,14 +170,16 @@ def main() -> None:
             seconds, _, _ = facecrop(str(raw), str(out), "--no-contact")
             ours = max(ours, images / seconds)
         print(
-            f"first run          {ours:7.1f} images/s   bare loop {loop:7.1f} images/s   ratio {ours / loop:.3f}"
+            f"first run          {ours:7.1f} images/s   bare loop {loop:7.1f} images/s   "
+            f"ratio {ours / loop:.3f}"
         )
 
         time.sleep(3)  # files touched less than two seconds before a scan are read again
         facecrop(str(raw), str(out), "--no-contact")
         seconds, used, event = facecrop(str(raw), str(out), "--no-contact")
         print(
-            f"nothing to do      {seconds:7.2f} s   {used:.2f} s of CPU   worked on {event['total']}"
+            f"nothing to do      {seconds:7.2f} s   {used:.2f} s of CPU   "
+            f"worked on {event['total']}"
         )
 
         alone = min(render_alone(raw, out, cores) for _ in range(options.repeat))
@@ -184,7 +190,8 @@ def main() -> None:
             )
             margins.append(seconds)
         print(
-            f"new margin         {min(margins):7.2f} s   decode + render + encode alone {alone:.2f} s   "
+            f"new margin         {min(margins):7.2f} s   "
+            f"decode + render + encode alone {alone:.2f} s   "
             f"ratio {min(margins) / alone:.2f}   cached {event['cached']:,} of {event['total']:,}"
         )
 

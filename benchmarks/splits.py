@@ -1,6 +1,6 @@
 """Our folds against StratifiedGroupKFold on 500 random skewed cases: needs scikit-learn.
 
-Run: python benchmarks/splits.py [cases]
+Run: python benchmarks/splits.py [cases] [first seed]
 """
 
 import sys
@@ -10,11 +10,15 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import (  # type: ignore[import-not-found]  # not one of our packages
-    StratifiedGroupKFold,
-)
 
 from facecrop.labels.balance import Deviation, deal, deviation
+
+try:
+    from sklearn.model_selection import (  # type: ignore[import-not-found]  # not one of our packages
+        StratifiedGroupKFold,
+    )
+except ModuleNotFoundError:
+    sys.exit("the baseline is scikit-learn's; install it: pip install scikit-learn")
 
 
 @dataclass(frozen=True)
@@ -56,11 +60,11 @@ def theirs(case: Case) -> NDArray[np.int64]:
     return np.stack([np.bincount(labels[test], minlength=n_classes) for _, test in parts])
 
 
-def main(n_cases: int) -> None:
+def main(n_cases: int, first: int) -> None:
     warnings.simplefilter("ignore")
     found: list[tuple[Deviation, Deviation]] = []
     empty, seconds, refused = [0, 0], [0.0, 0.0], 0
-    for seed in range(n_cases):
+    for seed in range(first, first + n_cases):
         case = random_case(seed)
         shares = np.full(case.n_folds, 1 / case.n_folds)
         start = time.perf_counter()
@@ -76,7 +80,8 @@ def main(n_cases: int) -> None:
         found.append((deviation(mine, shares), deviation(other, shares)))
         for place, folds in enumerate((mine, other)):
             empty[place] += int((folds.sum(axis=1) == 0).sum())
-    print(f"{len(found)} cases, {refused} refused by scikit-learn; ours first")
+    seeds = f"seeds {first} to {first + n_cases - 1}"
+    print(f"{len(found)} cases ({seeds}), {refused} refused by scikit-learn; ours first")
     print(f"empty folds: {empty[0]}, {empty[1]}; seconds: {seconds[0]:.1f}, {seconds[1]:.1f}")
     for name in ("missing", "share", "size"):
         pairs = np.array([[getattr(one, name) for one in pair] for pair in found], float)
@@ -90,4 +95,5 @@ def main(n_cases: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 500)
+    given = [int(word) for word in sys.argv[1:]]
+    main(*given, *(500, 0)[len(given) :])

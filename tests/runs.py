@@ -17,7 +17,7 @@ from facecrop.images.render import Background, Render, Resize
 
 
 def recipe(
-    detector: Any = None, margin: float = 0.25, background: bool = True, **changes: Any
+    detector: Any = None, *, margin: float = 0.25, background: bool = True, **changes: Any
 ) -> Recipe:
     """Return a recipe of fakes that cuts out the bright square."""
     return Recipe(
@@ -34,15 +34,16 @@ def recipe(
 
 
 def run(raw: Path, out: Path, **options: Any) -> PreprocessResult:
-    """Run preprocess quickly: fakes, in this process unless workers are asked for, no contact sheet."""
+    """Run preprocess quickly: fakes, no contact sheet, here unless workers are asked for."""
     engine = "local" if "workers" in options else "serial"
-    defaults = {"recipe": recipe(), "engine": engine, "contact": False}
+    defaults: dict[str, Any] = {"recipe": recipe(), "engine": engine, "contact": False}
     return preprocess(raw, out, **(defaults | options))
 
 
 def rows(out: Path) -> list[dict[str, Any]]:
     """Return the index as dictionaries."""
-    return index(out).to_pylist()
+    found: list[dict[str, Any]] = index(out).to_pylist()
+    return found
 
 
 def index(out: Path) -> pa.Table:

@@ -95,7 +95,7 @@ def test_a_renamed_profile_and_a_copied_picture_run_no_model(raw: Path, out: Pat
 
 
 def test_a_new_picture_is_looked_at_alone(raw: Path, out: Path) -> None:
-    write_png(sorted(raw.iterdir())[0] / "mask5.png", draw(face=usual_face(), shade=39))
+    write_png(min(raw.iterdir()) / "mask5.png", draw(face=usual_face(), shade=39))
     result = run(raw, out)
     assert result.progress.total == 4
     assert result.progress.calls == {"fake-face": 1, "fake-matte": 1}

@@ -1,14 +1,25 @@
 """What preprocess promises about one run: every image has a row, and only OUT is written."""
 
+from functools import partial
 from pathlib import Path
 
 import bad_images
 import pyarrow.parquet as pq
 import pytest
-from fakes import CrashingFinder, FailingFinder, draw, mark, usual_face, write_png, write_profiles
+from fakes import (
+    CrashingFinder,
+    FailingFinder,
+    SlowFinder,
+    draw,
+    mark,
+    usual_face,
+    write_png,
+    write_profiles,
+)
 from runs import content, index, recipe, rows, run
 
 from facecrop.commands.preprocess import check_rejects, preprocess
+from facecrop.engines.local import LocalEngine
 from facecrop.errors import ConfigError, DeviceError, LimitError, StoreError
 from facecrop.images.codec import decode
 from facecrop.index import INDEX_SCHEMA, LABELS_SCHEMA, REASONS
@@ -249,3 +260,17 @@ def test_files_that_share_a_stem_keep_their_extension(tmp_path: Path) -> None:
         "normal.png.jpg",
         "Normal.bmp.jpg",
     }
+
+
+def test_a_picture_that_hangs_its_worker_is_a_row_with_its_own_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = write_profiles(tmp_path / "raw", 1)
+    victim = next(raw.rglob("mask1.png"))
+    write_png(victim, mark(draw(face=usual_face())))
+    impatient = partial(LocalEngine, timeout_s=3.0)
+    monkeypatch.setattr("facecrop.commands.preprocess_run.LocalEngine", impatient)
+    slow = recipe(SlowFinder(seconds=600, marked_only=True), background=False)
+    run(raw, tmp_path / "out", recipe=slow, workers=1)
+    reasons = {row["name"]: row["reason"] for row in rows(tmp_path / "out")}
+    assert reasons == {"mask1": "decoder-timeout", "incorrect_mask": None, "normal": None}

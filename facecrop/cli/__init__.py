@@ -1,4 +1,4 @@
-"""The command line: parses, calls the library, prints. The only package that knows Typer and Rich."""
+"""The command line: parses, calls the library, prints. Only here are Typer and Rich known."""
 
 import sys
 

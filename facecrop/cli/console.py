@@ -88,4 +88,4 @@ def _cell(value: object) -> str:
 
 
 def _is_number(cell: str) -> bool:
-    return cell[:1].isdigit()
+    return cell.lstrip("+-")[:1].isdigit() or cell == "-"

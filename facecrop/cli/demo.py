@@ -35,7 +35,7 @@ def demo(
     ] = False,
 ) -> None:
     """Draw raw profiles of people who do not exist, with known labels and planted faults."""
-    from facecrop.commands.demo import demo as library  # noqa: PLC0415 - numpy and OpenCV only when drawing
+    from facecrop.commands.demo import demo as library  # noqa: PLC0415 - keeps --help fast
 
     where = console()
     with bar(where, "demo", "profiles") as progress:
@@ -52,12 +52,14 @@ def demo(
             progress=progress,
         )
     where.print(
-        f"{plural(result.images, 'image')} of {plural(result.profiles, 'profile')} drawn into {raw}",
+        f"{plural(result.images, 'image')} of {plural(result.profiles, 'profile')} "
+        f"drawn into {raw}",
         soft_wrap=True,
     )
     where.print(
         f"ideal observer of the cues: 18-class macro-F1 {result.ideal:.3f} from one picture, "
-        f"{result.ideal_person:.3f} from a person's seven; {result.ideal_here:.3f} on the people drawn here",
+        f"{result.ideal_person:.3f} from a person's seven; "
+        f"{result.ideal_here:.3f} on the people drawn here",
         soft_wrap=True,
     )
     if result.faults:

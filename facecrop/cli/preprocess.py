@@ -2,11 +2,12 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Self, TextIO
 
 import typer
 
 from facecrop.cli.console import console, duration, plural, size, table
+from facecrop.errors import ConfigError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -64,7 +65,7 @@ def preprocess(
     ] = None,
 ) -> None:
     """Turn raw profile folders into a clean, cached, explained dataset."""
-    from facecrop.commands import preprocess as library  # noqa: PLC0415 - pandas and pyarrow only when working
+    from facecrop.commands import preprocess as library  # noqa: PLC0415 - keeps --help fast
     from facecrop.images.models import parse_own  # noqa: PLC0415
 
     out_console = console()
@@ -110,12 +111,12 @@ class _Reporter:
             transient=True,
             disable=not where.is_terminal,
         )
-        self._log = log.open("w", encoding="utf-8") if log else None
+        self._log = _open(log) if log else None
         self._task = self._bar.add_task(
             "", total=0, rate="", counts="starting", visible=where.is_terminal
         )
 
-    def __enter__(self) -> "_Reporter":
+    def __enter__(self) -> Self:
         self._bar.start()
         return self
 
@@ -162,6 +163,13 @@ class _Reporter:
             self._log.flush()
 
 
+def _open(log: Path) -> TextIO:
+    try:
+        return log.open("w", encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"--log-json {str(log)!r} cannot be written: {error.strerror}") from None
+
+
 def _print_result(where: "Console", result: "PreprocessResult") -> None:
     _print_scan(where, result)
     if result.estimate is not None:
@@ -169,10 +177,12 @@ def _print_result(where: "Console", result: "PreprocessResult") -> None:
         return
     statuses, progress = result.statuses, result.progress
     where.print(
-        f"{plural(result.images, 'image')}: {statuses.get('ok', 0):,} ok, {statuses.get('fallback', 0):,} fallback, "
-        f"{statuses.get('reject', 0):,} rejected; {progress.done:,} worked on in {duration(result.seconds)}"
+        f"{plural(result.images, 'image')}: {statuses.get('ok', 0):,} ok, "
+        f"{statuses.get('fallback', 0):,} fallback, {statuses.get('reject', 0):,} rejected; "
+        f"{progress.done:,} worked on in {duration(result.seconds)}"
         + (f" ({progress.done / result.seconds:,.0f} a second)" if progress.done else "")
-        + f", {result.images - progress.done:,} as they were"
+        + f", {result.images - progress.done:,} as they were",
+        soft_wrap=True,
     )
     from facecrop.index import REASONS  # noqa: PLC0415 - needs pyarrow
 
@@ -196,7 +206,8 @@ def _print_result(where: "Console", result: "PreprocessResult") -> None:
         where.print(table("", ["part", "of the workers' time", "model calls"], parts))
     if result.orphans:
         where.print(
-            f"{plural(result.orphans, 'label correction')} without a picture (facecrop relabel {result.out} --log)",
+            f"{plural(result.orphans, 'label correction')} without a picture "
+            f"(facecrop relabel {result.out} --log)",
             soft_wrap=True,
         )
     if result.contact:
@@ -213,20 +224,18 @@ def _print_scan(where: "Console", result: "PreprocessResult") -> None:
     scan = result.scan
     profiles = len({file.profile for file in scan.files})
     where.print(
-        f"{plural(len(scan.files), 'image')} of {plural(profiles, 'profile')}, layout {scan.layout}, recipe {result.recipe}"
+        f"{plural(len(scan.files), 'image')} of {plural(profiles, 'profile')}, "
+        f"layout {scan.layout}, recipe {result.recipe}"
     )
     if scan.ignored:
         ignored = ", ".join(f"{reason} {count:,}" for reason, count in sorted(scan.ignored.items()))
-        where.print(
-            f"ignored {plural(sum(scan.ignored.values()), 'entr')}".replace(
-                "entrs", "entries"
-            ).replace("entr:", "entry:")
-            + f": {ignored} (scan.json)"
-        )
+        count = sum(scan.ignored.values())
+        entries = "1 entry" if count == 1 else f"{count:,} entries"
+        where.print(f"ignored {entries}: {ignored} (scan.json)")
     if scan.missing or scan.extra or scan.empty_profiles:
         where.print(
-            f"profiles with missing pictures {len(scan.missing):,}, with extra ones {len(scan.extra):,}, "
-            f"empty {len(scan.empty_profiles):,} (scan.json)"
+            f"profiles with missing pictures {len(scan.missing):,}, "
+            f"with extra ones {len(scan.extra):,}, empty {len(scan.empty_profiles):,} (scan.json)"
         )
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from facecrop.cli.console import console, table
+from facecrop.cli.console import console, plural, table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -38,7 +38,10 @@ def relabel(
         bool, typer.Option("--dry-run", help="Print what would change, write nothing.")
     ] = False,
     undo: Annotated[
-        bool, typer.Option("--undo", help="Take back the newest application, or N of them.")
+        bool,
+        typer.Option(
+            "--undo", help="Take back the newest application; OUT --undo N: the N newest."
+        ),
     ] = False,
     reset: Annotated[bool, typer.Option("--reset", help="Take back everything.")] = False,
     who: Annotated[
@@ -89,26 +92,31 @@ def relabel(
             reset=reset,
             who=who,
         )
-        _print_result(result, taken_back=undo or reset)
+        _print_result(result, taken_back=undo or reset, corrected=bool(manifests))
 
 
-def _print_result(result: "RelabelResult", *, taken_back: bool) -> None:
+def _print_result(result: "RelabelResult", *, taken_back: bool, corrected: bool) -> None:
     where = console()
     if result.dry_run and result.changes.num_rows:
         where.print(_diff(result))
+    if result.regrouped:
+        where.print(_regrouped(result))
     would = "would change" if result.dry_run else "changed"
     if taken_back and not result.undone:
         where.print("nothing was changed, so there is nothing to take back")
     elif result.undone:
         back = "would be taken back" if result.dry_run else "taken back"
         where.print(f"{back}: application {', '.join(map(str, result.undone))}")
-    else:
+    elif corrected:
         where.print(
-            f"{result.rows:,} rows {would} {result.images:,} images"
+            f"{plural(result.rows, 'row')} {would} {plural(result.images, 'image')}"
             f"; already so: {result.already:,}; skipped: {result.skipped:,}"
         )
     if result.policy != result.policy_was:
-        where.print(f"age policy: {result.policy_was.name} -> {result.policy.name}")
+        names = f"{result.policy_was.name} -> {result.policy.name}"
+        where.print(f"age policy: {names}", markup=False)
+    elif not (taken_back or corrected):
+        where.print(f"age policy: {result.policy.name}, as it was", markup=False)
     if result.orphans.num_rows:
         where.print(_orphans(result.orphans.to_pylist()))
 
@@ -127,6 +135,14 @@ def _diff(result: "RelabelResult") -> "Table":
     if len(lines) > _MANY:
         shown.caption = f"and {len(lines) - _MANY:,} more"
     return shown
+
+
+def _regrouped(result: "RelabelResult") -> "Table":
+    """Return how the groups change with everything that the command does, policy and all."""
+    was, now = result.regrouped
+    rows = [[group, was.get(group, 0), now.get(group, 0)] for group in dict.fromkeys([*was, *now])]
+    names = ["kept images", result.policy_was.name, result.policy.name]
+    return table("What the age policy would change", names, rows)
 
 
 def _orphans(rows: list[dict[str, Any]]) -> "Table":
@@ -214,4 +230,11 @@ def _print_suggestion(out: Path, run: str | None) -> None:
         )
     policy = found.policy
     where.print(f"policy: {policy.name} (cuts = {list(policy.cuts)})", markup=False)
+    if found.shipped:
+        use = f"facecrop relabel {out} --set-policy {policy.name}"
+    else:
+        use = (
+            f"a file with: cuts = {list(policy.cuts)}, and facecrop relabel {out} --set-policy FILE"
+        )
+    where.print(f"to use it: {use}", markup=False)
     where.print(f"picture: {found.picture}", markup=False)

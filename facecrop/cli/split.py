@@ -40,6 +40,10 @@ def split(
             help="none, inverse, sqrt, effective or oversample, by class.", show_default="none"
         ),
     ] = None,
+    beta: Annotated[
+        float | None,
+        typer.Option(help="Of effective weights, below 1.", show_default="0.999"),
+    ] = None,
     undersample: Annotated[
         float | None,
         typer.Option(
@@ -55,6 +59,14 @@ def split(
     ] = None,
     augment: Annotated[
         list[str] | None, typer.Option(help="Augment records of this label more; repeatable.")
+    ] = None,
+    radius: Annotated[
+        int | None,
+        typer.Option(help="Bits by which hashes of near-duplicates may differ.", show_default="10"),
+    ] = None,
+    agreement: Annotated[
+        float | None,
+        typer.Option(help="How alike details of near-duplicates are, to 1.", show_default="0.9"),
     ] = None,
     extend: Annotated[
         str | None, typer.Option(help="An old split whose people keep their place.")
@@ -72,13 +84,20 @@ def split(
     sampling = _given(
         worn_per_person=worn_per_person,
         weights=weights,
+        beta=beta,
         undersample=undersample,
         axes=axes and tuple(axes),
         only=only and tuple(only),
         augment=augment and tuple(augment),
     )
     asked = _given(
-        strategy=strategy, val_fraction=val_fraction, folds=folds, seed=seed, sampling=sampling
+        strategy=strategy,
+        val_fraction=val_fraction,
+        folds=folds,
+        seed=seed,
+        radius=radius,
+        agreement=agreement,
+        sampling=sampling,
     )
     settings = command.read_settings(asked) if asked else None
     _print_result(command.split(out, name, settings, extend))
@@ -117,13 +136,23 @@ def _print_result(result: "SplitResult") -> None:
         where.print(f"[yellow]warning:[/] {escape(warning)}")
 
 
+def _cell_order(cell: str) -> tuple[object, ...]:
+    """Sort `male young` before `female young`, what is left out or unknown after the rest."""
+    from facecrop.labels.tallies import AXES  # noqa: PLC0415 - keeps --help fast
+
+    words = [*AXES["gender"], *AXES["age_group"]]
+    gender, group, *aside = cell.split(" ", 2)
+    places = [words.index(word) if word in words else len(words) for word in (gender, group)]
+    return bool(aside), *places, cell
+
+
 def _cells(result: "SplitResult") -> "Table":
     folds = list(result.cells)
     if result.settings.strategy == "kfold":
         heads = [fold if fold == "set aside" else f"fold {fold}" for fold in folds]
     else:
         heads = [{"0": "val", "1": "train"}.get(fold, fold) for fold in folds]
-    cells = list(dict.fromkeys(cell for counts in result.cells.values() for cell in counts))
+    cells = sorted({cell for counts in result.cells.values() for cell in counts}, key=_cell_order)
     rows = [[cell, *(result.cells[fold].get(cell, 0) for fold in folds)] for cell in cells]
     total: list[Any] = ["all", *(sum(result.cells[fold].values()) for fold in folds)]
     return table(f"People in split {result.name!r}", ["", *heads], [*rows, total])

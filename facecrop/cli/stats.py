@@ -48,6 +48,7 @@ def stats(
     where = console()
     for summary in found.datasets:
         _print_labels(where, summary)
+    _print_beside(where, found)
     _print_pictures(where, found)
     if html is not None:
         where.print(f"page: {html}", markup=False)
@@ -75,7 +76,13 @@ def _print_labels(where: "Console", summary: "Summary") -> None:
     ]
     where.print(table("Kept images by label", ["axis", "label", *parts], axes))
     where.print()
-    names = ["policy", "old from", "people", "images", "smallest class", "largest", "imbalance"]
+    uneven = [
+        [axis.replace("_", " "), *(_ratio(summary.imbalance[part][axis]) for part in parts)]
+        for axis in summary.imbalance["all"]
+    ]
+    where.print(table("Imbalance", ["largest to smallest", *parts], uneven))
+    where.print()
+    names = ["policy", "old from", "people", "images", "smallest", "largest", "imbalance"]
     policies = [
         [
             one.policy + (" (active)" if one.active else ""),
@@ -84,7 +91,7 @@ def _print_labels(where: "Console", summary: "Summary") -> None:
             one.kept,
             one.smallest,
             one.largest,
-            f"{ratio:.1f}" if (ratio := imbalance(one.images)) else "-",
+            _ratio(imbalance(one.images)),
         ]
         for one in summary.tallies
     ]
@@ -163,6 +170,30 @@ def _print_pictures(where: "Console", found: "Stats") -> None:
     if pooled:
         shown = [[*row[:-4], row[-4].split()[0], *row[-3:]] for row in pooled]
         where.print(table("Pixels of kept crops, pooled (R, G, B)", names, shown))
+
+
+def _print_beside(where: "Console", found: "Stats") -> None:
+    rows = [
+        [
+            one.axis.replace("_", " "),
+            one.label,
+            one.images[0],
+            f"{one.shares[0]:.1%}",
+            one.images[1],
+            f"{one.shares[1]:.1%}",
+            f"{100 * (one.shares[1] - one.shares[0]):+.1f}",
+        ]
+        for one in found.side_by_side()
+    ]
+    if rows:
+        one, two = (summary.name for summary in found.datasets)
+        names = ["axis", "label", one, "share", two, "share", "difference"]
+        where.print(table("Side by side: kept images by label", names, rows))
+        where.print()
+
+
+def _ratio(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
 
 
 def _triple(values: tuple[float, ...]) -> str:

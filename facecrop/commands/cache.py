@@ -1,4 +1,4 @@
-"""`facecrop cache`: how large the store of a dataset is, and throwing away what it no longer needs."""
+"""`facecrop cache`: how large the store of a dataset is, and dropping what it needs no more."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +55,8 @@ def cache_prune(out: Path) -> int:
 def _keys(out: Path) -> dict[str, str]:
     if not (out / CARD_FILE).is_file():
         raise TableError(
-            f"{out} is no finished dataset: it has no {CARD_FILE}; run: facecrop preprocess RAW {out}"
+            f"{out} is no finished dataset: it has no {CARD_FILE}; "
+            f"run: facecrop preprocess RAW {out}"
         )
     return {
         label: str(finder["key"]) for label, finder in read_toml(out / CARD_FILE)["finders"].items()

@@ -23,6 +23,7 @@ _PACKAGES = ("facecrop", "numpy", "opencv-contrib-python", "pillow", "simplejpeg
 
 def write_card(
     out: Path,
+    *,
     raw: Path,
     layout: str,
     recipe_name: str,
@@ -77,7 +78,7 @@ def write_scan(out: Path, scan: Scan) -> None:
 
 
 def write_metadata(out: Path) -> None:
-    """Write `images/metadata.parquet`: both tables joined for every crop, as Hugging Face reads it."""
+    """Write `images/metadata.parquet`: both tables joined for each crop, for Hugging Face."""
     index, labels = read_table(out / INDEX_FILE), read_table(out / LABELS_FILE)
     joined = index
     for name in labels.column_names[1:]:

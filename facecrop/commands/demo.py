@@ -123,4 +123,7 @@ def _make_empty(folder: Path) -> None:
         raise ConfigError(f"{folder} is a file; name a new folder")
     if folder.is_dir() and any(folder.iterdir()):
         raise ConfigError(f"{folder} is not empty; name a new folder, or delete this one first")
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{folder} cannot be made: {error.strerror}") from None

@@ -1,4 +1,4 @@
-"""What is known of a dataset's records before, during and after a run, whatever ended the last one.
+"""What is known of a dataset's records before, during and after a run, whatever ended the last.
 
 The index is the truth a user sees. Beside it the store keeps a state (what the files in OUT were
 made from) and a journal of the rows finished since the index was last written, so that a killed
@@ -135,7 +135,7 @@ def _newest(parts: Sequence[pa.Table]) -> pa.Table:
 
 
 def sync(folder: Path) -> None:
-    """Have everything written so far reach the disk: one call for a batch, not one for each file."""
+    """Have all that was written reach the disk: one call for a batch, not one for each file."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         _syncfs(descriptor)

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import groupby
 from pathlib import Path
@@ -24,9 +24,10 @@ _TASK_IMAGES = 28
 """Images of a task: enough to form batches, few enough to share out evenly."""
 
 _FACTS = ("size", "mtime_ns", "ctime_ns", "inode")
+_CROP_FACTS = ("image", "image_sha256", "image_size", "image_mtime_ns", "render_key")
 _WANTED = (
     "path", "profile", "digest", *_FACTS, "status", "reason", "recipe",
-    "image", "image_sha256", "image_size", "image_mtime_ns", "render_key", "extras_key",
+    *_CROP_FACTS, "extras_key",
 )  # fmt: skip
 
 
@@ -114,7 +115,7 @@ def plan_run(
                 done
                 and same
                 and row is not None
-                and _is_done(row, item, recipe, extension, keep, on_disk)
+                and _is_done(row, item, on_disk, recipe=recipe, extension=extension, keep=keep)
             )
             numbers.append(row["row"] if row else -1)
         if done:
@@ -177,15 +178,9 @@ def _item(
 ) -> Item:
     kept = None
     if row is not None:
-        intact = row["image"] is not None and on_disk.intact(row, verify=verify)
-        kept = Kept(
-            row["image"] if intact else None,
-            *(
-                row[name] if intact else None
-                for name in ("image_sha256", "image_size", "image_mtime_ns", "render_key")
-            ),
-            row["extras_key"],
-        )
+        kept = Kept(extras_key=row["extras_key"])
+        if row["image"] is not None and on_disk.intact(row, verify=verify):
+            kept = replace(kept, **{name: row[name] for name in _CROP_FACTS})
     digest = row["digest"] if same and row is not None else None
     return Item(file.path, unescape(file.path), target, file.size, file.mtime_ns, digest, kept)
 
@@ -193,10 +188,11 @@ def _item(
 def _is_done(
     row: dict[str, Any],
     item: Item,
+    on_disk: "_Disk",
+    *,
     recipe: bytes,
     extension: str,
     keep: frozenset[str],
-    on_disk: "_Disk",
 ) -> bool:
     if row["recipe"] != recipe or row["status"] == Status.PENDING or row["reason"] in RETRIED:
         return False
@@ -224,7 +220,7 @@ class _Disk:
         ):
             return True
         data = (self._out / row["image"]).read_bytes()
-        return sha256(data).digest() == row["image_sha256"]
+        return bool(sha256(data).digest() == row["image_sha256"])
 
     def has_extras(self, item: Item, keep: frozenset[str]) -> bool:
         """Tell whether what `--keep` asks for lies beside the crop."""

@@ -65,7 +65,7 @@ def preprocess(
     _check_folders(raw, out)
     loaded = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, settings)
     name = recipe if isinstance(recipe, str) else "custom"
-    run = Run(raw, out, name, loaded, layout, frozenset(keep))
+    run = Run(raw, out, name=name, recipe=loaded, layout=layout, keep=frozenset(keep))
     run.engine = engine
     run.resolve(device, dict(weights or {}), offline=offline)
     if dry_run:
@@ -85,7 +85,8 @@ def check_rejects(result: PreprocessResult, limit: int | None) -> None:
     rejects = result.statuses.get(Status.REJECT, 0)
     if limit is not None and rejects > limit:
         raise LimitError(
-            f"{rejects} rejects are more than --max-rejects {limit}; see {result.contact or result.out}"
+            f"{rejects} rejects are more than --max-rejects {limit}; "
+            f"see {result.contact or result.out}"
         )
 
 
@@ -107,7 +108,8 @@ def _check_folders(raw: Path, out: Path) -> None:
         and any(out.iterdir())
     ):
         raise ConfigError(
-            f"OUT {str(out)!r} holds something that is not a facecrop dataset; choose an empty folder"
+            f"OUT {str(out)!r} holds something that is not a facecrop dataset; "
+            "choose an empty folder"
         )
 
 

@@ -36,10 +36,26 @@ _TRIED_PROFILES = 4
 
 
 class Run:
-    """One run, from scan to card."""
+    """One run, from scan to card.
+
+    Args:
+        raw: Folder of raw profiles, or a table that names them.
+        out: The dataset.
+        name: Of the recipe, as asked for.
+        recipe: What to do.
+        layout: Of RAW, or `auto`.
+        keep: What to write beside the crops.
+    """
 
     def __init__(
-        self, raw: Path, out: Path, name: str, recipe: Recipe, layout: str, keep: frozenset[str]
+        self,
+        raw: Path,
+        out: Path,
+        *,
+        name: str,
+        recipe: Recipe,
+        layout: str,
+        keep: frozenset[str],
     ) -> None:
         self.raw, self.out, self.name, self.recipe, self.keep = raw, out, name, recipe, keep
         self.scanned_ns = time.time_ns()
@@ -64,9 +80,11 @@ class Run:
 
     @property
     def fingerprint(self) -> bytes:
+        """What identifies the outcome: the recipe with all that it resolved to (32 bytes)."""
         return self.recipe.fingerprint(self.keys)
 
     def plan(self, *, verify: bool) -> RunPlan:
+        """Return what is settled and what has to be worked on."""
         return plan_run(
             self.out,
             self.scan,
@@ -80,6 +98,7 @@ class Run:
         )
 
     def look_ahead(self, workers: int, *, verify: bool, started: float) -> PreprocessResult:
+        """Say what `do` would do and take, and write nothing below OUT."""
         plan = self.plan(verify=verify)
         progress = Progress(total=plan.images)
         estimate = self._try_some(plan, workers)
@@ -129,6 +148,7 @@ class Run:
         report: Callable[[Progress], None] | None,
         started: float,
     ) -> PreprocessResult:
+        """Bring the dataset up to date; whoever calls holds the lock of its store."""
         plan = self.plan(verify=verify)
         previous = self.ledger.previous().select(["image"])
         progress = Progress(total=plan.images)
@@ -190,13 +210,13 @@ class Run:
         write_scan(self.out, self.scan)
         write_card(
             self.out,
-            self.raw,
-            self.scan.layout,
-            self.name,
-            self.recipe,
-            self.fingerprint,
-            self.weights,
-            self.device,
+            raw=self.raw,
+            layout=self.scan.layout,
+            recipe_name=self.name,
+            recipe=self.recipe,
+            fingerprint=self.fingerprint,
+            weights=self.weights,
+            device=self.device,
         )
         write_metadata(self.out)
         return int(orphans.num_rows)

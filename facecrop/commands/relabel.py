@@ -1,15 +1,24 @@
 """Correct labels, change the age policy, look at the history, take changes back."""
 
 import getpass
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from facecrop.errors import ConfigError
-from facecrop.index import HISTORY_FILE, write_atomic, write_table
+from facecrop.index import (
+    AGE_GROUPS,
+    HISTORY_FILE,
+    INDEX_FILE,
+    read_table,
+    write_atomic,
+    write_table,
+)
 from facecrop.labels.ages import (
     OFFICIAL,
     AgePolicy,
@@ -55,6 +64,8 @@ class RelabelResult:
         policy: The age policy now.
         undone: Numbers of the applications that were taken back.
         orphans: Rows of the history whose record or person is not in the dataset any more.
+        regrouped: Of a dry run that sets another policy: kept images by age group (`left out`,
+            `unknown`) before and after, with the corrections of the same command; else empty.
         dry_run: Whether nothing was written.
     """
 
@@ -67,6 +78,7 @@ class RelabelResult:
     changes: pa.Table = field(default_factory=CHANGES_SCHEMA.empty_table)
     undone: tuple[int, ...] = ()
     orphans: pa.Table = field(default_factory=HISTORY_SCHEMA.empty_table)
+    regrouped: tuple[dict[str, int], ...] = ()
     dry_run: bool = False
 
 
@@ -120,15 +132,19 @@ def relabel(
         if undo is not None or reset:
             after, undone, policy = taken_back(history, undo, who or _user())
         else:
-            overrides = resolve(history, index_batches(out))
+            before = resolve(history, index_batches(out))
             plan = plan_corrections(
-                files, lambda: index_batches(out), overrides, skip_missing=skip_missing
+                files, lambda: index_batches(out), before, skip_missing=skip_missing
             )
             plan.raise_faults()
             new_policy = policy is not None and policy != policy_was
             steps = (policy_was, policy) if policy is not None and new_policy else None
             after = added(history, plan.changes, steps, who or _user())
         overrides = resolve(after, index_batches(out))
+        regrouped: tuple[dict[str, int], ...] = ()
+        if dry_run and policy not in (None, policy_was):
+            before = resolve(history, index_batches(out))
+            regrouped = _groups(out, before, policy_was), _groups(out, overrides, policy)
         if not dry_run:
             _write(out, after, overrides, policy or policy_was)
     return RelabelResult(
@@ -141,8 +157,20 @@ def relabel(
         changes=plan.changes,
         undone=undone,
         orphans=overrides.orphans,
+        regrouped=regrouped,
         dry_run=dry_run,
     )
+
+
+def _groups(out: Path, overrides: Overrides, policy: AgePolicy) -> dict[str, int]:
+    """Return the images of each age group, and those that are left out or of unknown age."""
+    counts = Counter[str]()
+    for labels in labels_of(index_batches(out), overrides, policy):
+        named = pc.coalesce(labels["age_group"], pa.scalar("unknown"))
+        groups = pc.if_else(labels["kept"], named, pa.scalar("left out"))
+        for row in pc.value_counts(groups).to_pylist():
+            counts[row["values"]] += row["counts"]
+    return {group: counts[group] for group in (*AGE_GROUPS, "unknown", "left out") if counts[group]}
 
 
 def _write(out: Path, history: pa.Table, overrides: Overrides, policy: AgePolicy) -> None:
@@ -165,8 +193,9 @@ def relabel_log(out: Path) -> list[Application]:
     """Return what was ever done to the labels of a dataset, oldest first.
 
     Raises:
-        TableError: The history cannot be read.
+        TableError: There is no dataset, or its history cannot be read.
     """
+    read_table(out / INDEX_FILE, ["path"])
     return applications(read_history(out))
 
 
@@ -189,6 +218,7 @@ class PolicySuggestion:
         borders: One for each official border that the data have, the older last.
         policy: The official bins with the oldest border moved to where the run sees it; the
             shipped policy with these cuts if there is one.
+        shipped: Whether the policy is one of those that come with facecrop.
         picture: An SVG that shows the oldest border.
     """
 
@@ -196,6 +226,7 @@ class PolicySuggestion:
     records: int
     borders: list[Border]
     policy: AgePolicy
+    shipped: bool
     picture: Path
 
 
@@ -229,7 +260,7 @@ def suggest_policy(out: Path, *, run: str | None = None) -> PolicySuggestion:
     drawing = draw(oldest, f"Where {folder.name} sees {oldest.true_age}")
     write_atomic(picture, lambda temporary: temporary.write_text(drawing, encoding="utf-8"))
     return PolicySuggestion(
-        folder.name, len(oldest.ages), found, same[0] if same else policy, picture
+        folder.name, len(oldest.ages), found, (same or [policy])[0], bool(same), picture
     )
 
 

@@ -18,7 +18,15 @@ from facecrop.labels.ages import AgePolicy, active_policy, load_policy, shipped_
 from facecrop.labels.certificate import read_split, split_files
 from facecrop.labels.current import NEEDED, current_labels
 from facecrop.labels.history import read_history
-from facecrop.labels.tallies import Tally, age_histogram, axis_counts, class_counts, tally
+from facecrop.labels.tallies import (
+    Tally,
+    age_histogram,
+    axis_counts,
+    axis_imbalance,
+    class_counts,
+    imbalance,
+    tally,
+)
 
 _NUMBERS = ("width", "height", "sharpness", "brightness")
 _FACES = ("face_x0", "face_y0", "face_x1", "face_y1")
@@ -76,6 +84,32 @@ class Summary:
     unread: int
     split: str | None
 
+    @property
+    def imbalance(self) -> dict[str, dict[str, float | None]]:
+        """Most frequent to rarest, by part: of each axis, and of the 18 `classes`."""
+        return {
+            part: {axis: axis_imbalance(counts) for axis, counts in axes.items()}
+            | {"classes": imbalance(self.classes[part])}
+            for part, axes in self.axes.items()
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """A label in two datasets.
+
+    Args:
+        axis: `mask`, `gender` or `age_group`.
+        label: Its word, `?` where it is not known.
+        images: Kept images with it, of either.
+        shares: The same as shares of all kept images, in [0, 1].
+    """
+
+    axis: str
+    label: str
+    images: tuple[int, int]
+    shares: tuple[float, float]
+
 
 @dataclass(frozen=True, slots=True)
 class Stats:
@@ -85,7 +119,31 @@ class Stats:
 
     def as_json(self) -> dict[str, Any]:
         """Return plain data for JSON."""
-        return {"datasets": [asdict(summary) for summary in self.datasets]}
+        return {
+            "datasets": [
+                asdict(summary) | {"imbalance": summary.imbalance} for summary in self.datasets
+            ]
+        }
+
+    def side_by_side(self) -> list[Beside]:
+        """Return each label's images in the two datasets; nothing if there is only one."""
+        if len(self.datasets) == 1:
+            return []
+        first, second = (summary.axes["all"] for summary in self.datasets)
+        return [
+            Beside(
+                axis,
+                word,
+                (first[axis].get(word, 0), second[axis].get(word, 0)),
+                (_share(first[axis], word), _share(second[axis], word)),
+            )
+            for axis in first
+            for word in dict.fromkeys([*first[axis], *second[axis]])
+        ]
+
+
+def _share(counts: dict[str, int], word: str) -> float:
+    return counts.get(word, 0) / max(sum(counts.values()), 1)
 
 
 def stats(

@@ -12,7 +12,7 @@ from facecrop.commands.stats import Stats, Summary
 from facecrop.commands.stats_charts import WIDE, Mark, Series, bars, heat, histogram
 from facecrop.errors import StoreError
 from facecrop.index import AGE_GROUPS, GENDERS, MASKS, write_atomic
-from facecrop.labels.tallies import imbalance
+from facecrop.labels.tallies import axis_imbalance, imbalance
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _STYLES = ("one", "two")
@@ -64,6 +64,7 @@ def render_page(stats: Stats) -> str:
         cells=[f"{gender} {group}" for gender in GENDERS for group in AGE_GROUPS],
         sections=[_section(summary) for summary in stats.datasets],
         numbers=_numbers(stats),
+        beside=stats.side_by_side(),
         styles=_STYLES,
         imbalance=imbalance,
     )
@@ -83,7 +84,7 @@ def _section(summary: Summary) -> dict[str, Any]:
             (
                 axis,
                 bars(f"Kept images by {axis}", list(counts.items())),
-                imbalance(list(counts.values())),
+                axis_imbalance(counts),
             )
             for axis, counts in summary.axes["all"].items()
         ],

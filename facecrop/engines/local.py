@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
+from multiprocessing.resource_tracker import ensure_running
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,10 @@ class _Worker:
     since: float = 0.0
     silent: bool = False
     """Whether its end of the pipe is closed: only its death is still to come."""
+    opened: tuple[int, int] = (NOTHING, NOTHING)
+    """The picture that was open when the parent last looked."""
+    hung: bool = False
+    """Whether it was killed for giving no sign of life."""
 
 
 @dataclass(slots=True)
@@ -47,7 +52,7 @@ class LocalEngine:
 
     Args:
         workers: How many processes.
-        timeout_s: A worker that gives no sign for so long on one part is taken for hung.
+        timeout_s: A worker that gives no sign for so long, on one picture, is taken for hung.
         threads: Threads each worker may use inside numeric libraries.
         log: File that takes what native libraries print, or None to let it through.
     """
@@ -117,6 +122,7 @@ class _Pool:
         process = self.context.Process(
             target=live, args=(theirs, marker, self.make, self.engine.log), daemon=True
         )
+        ensure_running()  # the first start would do so, and unblock SIGINT on the way
         with _limited_threads(self.engine.threads), _uninterrupted():
             process.start()
         theirs.close()
@@ -153,8 +159,11 @@ class _Pool:
         }
         now = time.monotonic()
         for worker in self.pool:
-            hung = id(worker) not in ready and now - worker.since > self.engine.timeout_s
-            if hung and (worker.task or self.finishing):
+            if worker.marker.open != worker.opened:  # a new picture is a sign of life, too
+                worker.opened, worker.since = worker.marker.open, now
+            silent = id(worker) not in ready and now - worker.since > self.engine.timeout_s
+            if silent and (worker.task or self.finishing):
+                worker.hung = True
                 worker.process.kill()
         return list(ready.values())
 
@@ -181,8 +190,7 @@ class _Pool:
             yield from self._hear(worker)  # what it sent before it died
             self._bury(worker)
             if worker.task is not None:
-                code = worker.process.exitcode
-                self.retries.extend(_apart(worker.task, worker.done, worker.marker.open, code))
+                self.retries.extend(_apart(worker))
             self._give(None)
 
     def _bury(self, worker: _Worker) -> None:
@@ -207,7 +215,7 @@ class _Pool:
         self.pool.clear()
 
 
-def _apart(task: Task, done: set[int], opened: tuple[int, int], code: int | None) -> list[Task]:
+def _apart(worker: _Worker) -> list[Task]:
     """Return what is left of a task whose worker died, each part alone.
 
     A part that was already alone has had its second chance: its open picture is a suspect, or all
@@ -216,19 +224,22 @@ def _apart(task: Task, done: set[int], opened: tuple[int, int], code: int | None
     Raises:
         WorkerError: All its pictures were suspects, and still the worker died.
     """
+    task, opened = worker.task, worker.marker.open
+    if task is None:
+        return []
     suspects = task.suspects or (frozenset(),) * len(task.parts)
     alone = len(task.parts) == 1 and bool(task.suspects)
     result = []
     for number, part in enumerate(task.parts):
-        if number in done:
+        if number in worker.done:
             continue
         blamed = suspects[number]
         if alone:
             every = frozenset(range(len(part)))
             if blamed >= every:
-                raise WorkerError(_why_dead(code))
+                raise WorkerError(_why_dead(worker.process.exitcode))
             blamed |= {opened[1]} if opened[0] == number and opened[1] not in blamed else every
-        result.append(Task([part], (blamed,)))
+        result.append(Task([part], (blamed,), worker.hung))
     return result
 
 

@@ -13,10 +13,12 @@ class Task:
         parts: One for each profile, a sequence of its pictures.
         suspects: For each part, numbers of pictures that killed a worker before; they are not
             opened again.
+        hung: Whether what made the last suspect was silence, not death.
     """
 
     parts: Sequence[Sequence[Any]]
     suspects: tuple[frozenset[int], ...] = ()
+    hung: bool = False
 
 
 class Marker(Protocol):

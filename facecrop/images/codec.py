@@ -9,7 +9,7 @@ from typing import Literal
 
 import cv2
 import numpy as np
-import simplejpeg  # type: ignore[import-untyped]  # its wheel has stubs but no py.typed
+import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image as Pil
 from pydantic import Field

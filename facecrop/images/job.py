@@ -1,10 +1,11 @@
-"""What a worker needs to know to work through profiles: plain values, resolved once by the parent."""
+"""What a worker needs to know of a run: plain values, resolved once by the parent."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
-from facecrop.config import fingerprint
+from facecrop.config import Settings, fingerprint
 from facecrop.images.backends.devices import uses_gpu
 from facecrop.images.codec import DECODE_VERSION
 from facecrop.images.look.quality import QUALITY_VERSION
@@ -61,7 +62,8 @@ def finder_key(finder: FinderSettings, weights: Mapping[str, Weight], device: st
     """Return what identifies a finder's findings: settings, weights, runtime, precision, device."""
     resolved = {f"weights {name}": weights[name].digest for name in finder.models}
     resolved["runtime"] = finder.runtime(device if uses_gpu(finder) else "cpu")
-    return fingerprint(finder.name, finder.version, finder, resolved, without="choose")  # type: ignore[arg-type]  # every settings class is a Settings
+    settings = cast("Settings", finder)
+    return fingerprint(finder.name, finder.version, settings, resolved, without="choose")
 
 
 def source_key(recipe: Recipe) -> str:

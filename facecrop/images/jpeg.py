@@ -9,7 +9,7 @@ lost, the decoder notices nothing. So holes are looked for in the bytes.
 from dataclasses import dataclass, field
 
 import numpy as np
-import simplejpeg  # type: ignore[import-untyped]  # its wheel has stubs but no py.typed
+import simplejpeg
 from numpy.typing import NDArray
 
 from facecrop.images.formats import orientation_in

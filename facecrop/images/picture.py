@@ -62,15 +62,15 @@ class Picture:
         item: The record.
         root: RAW, or the folder of the table.
         limits: What decoding allows.
-        suspect: It killed a worker before: it is not opened.
+        fault: Why it is not to be opened: it killed a worker before, or kept it for too long.
     """
 
-    def __init__(self, item: Item, root: Path, limits: Limits, *, suspect: bool = False) -> None:
+    def __init__(self, item: Item, root: Path, limits: Limits, *, fault: str | None = None) -> None:
         self.item = item
         self.digest = item.digest
         self._path = root / item.file
         self._limits = limits
-        self._fault: str | None = "decoder-crash" if suspect else None
+        self._fault = fault
         self._decoded: Decoded | None = None
         self.reads = 0
 

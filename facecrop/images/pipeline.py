@@ -1,6 +1,6 @@
 """One image's way through a recipe: look, choose, render; a profile at a time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -59,7 +59,8 @@ class Pipeline:
         for part, (items, blamed) in enumerate(zip(task.parts, suspects, strict=True)):
             if marker.stopping:
                 return
-            rows = self.profile(items, blamed, part, marker)
+            why = "decoder-timeout" if task.hung else "decoder-crash"
+            rows = self.profile(items, dict.fromkeys(blamed, why), part, marker)
             if rows is None:
                 return
             self.looker.write()
@@ -75,11 +76,18 @@ class Pipeline:
         self.looker.write(force=True)
 
     def profile(
-        self, items: Sequence[Item], blamed: frozenset[int], part: int, marker: Marker
+        self, items: Sequence[Item], blamed: Mapping[int, str], part: int, marker: Marker
     ) -> tuple[Row, ...] | None:
-        """Take one profile all the way; None if the run is being stopped."""
+        """Take one profile all the way; None if the run is being stopped.
+
+        Args:
+            items: Its records.
+            blamed: Reasons of pictures that are not to be opened again, by number.
+            part: The profile's number in its task.
+            marker: Where to note what is opened.
+        """
         pictures = [
-            Picture(item, self.job.root, self.recipe.decode, suspect=number in blamed)
+            Picture(item, self.job.root, self.recipe.decode, fault=blamed.get(number))
             for number, item in enumerate(items)
         ]
         numbers = {id(picture): number for number, picture in enumerate(pictures)}

@@ -28,7 +28,7 @@ class Look(Settings):
     matte: AnyFinder | None = None
     """The model that tells the person from the background, or none."""
     matte_view: Literal["source", "subject"] = "source"
-    """What the matte model sees: the whole picture, or the region around the chosen person or face."""
+    """What the matte model sees: the whole picture, or what is around the chosen person or face."""
     matte_margin: float = Field(default=0.1, ge=0, le=8)
     """Border around the subject's box that the matte model sees too, as a fraction of its sides."""
     faces: Faces | None = None
@@ -87,10 +87,10 @@ class Recipe(Settings):
     @property
     def need(self) -> Literal["face", "person", "none"]:
         """What a record must have to be `ok`."""
-        return self.crop.around if self.crop.around in ("face", "person") else "none"  # type: ignore[return-value]  # narrowed by the test
+        return self.crop.around if self.crop.around in ("face", "person") else "none"
 
     def fingerprint(self, finders: Sequence[str]) -> bytes:
-        """Return what identifies the outcome: these settings and what ran the finders (32 bytes)."""
+        """Return what identifies the outcome: settings and what ran the finders (32 bytes)."""
         own = fingerprint("recipe", RECIPE_VERSION, self)
         return sha256("\n".join([own, *finders]).encode()).digest()
 

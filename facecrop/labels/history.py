@@ -166,7 +166,9 @@ def taken_back(
     holds = standing(history)
     wanted = len(holds) if steps is None else steps
     if not 0 <= wanted <= len(holds) or steps == 0:
-        count = f"{len(holds)} applications hold" if holds else "nothing holds that could be undone"
+        count = "nothing holds that could be undone"
+        if holds:
+            count = f"{len(holds)} applications hold" if len(holds) > 1 else "1 application holds"
         raise ConfigError(f"cannot undo {wanted}: {count}")
     undone = tuple(holds[len(holds) - wanted :][::-1])
     hit = pc.is_in(history["application"], value_set=pa.array(undone, pa.int32()))

@@ -1,6 +1,6 @@
 """What a dataset holds, in numbers of images and people: by class, axis, age, and age policy."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from facecrop.index import AGE_GROUPS, GENDERS, MASKS
 from facecrop.labels.ages import AgePolicy
 from facecrop.labels.space import MASK_TASK
+
+UNKNOWN = "?"
+"""Stands among the words of an axis for records whose label is not known."""
 
 AXES = {"mask": MASKS, "gender": GENDERS, "age_group": AGE_GROUPS}
 
@@ -95,12 +98,12 @@ def _first_of_each(profiles: pa.ChunkedArray) -> NDArray[np.int64]:
 
 
 def axis_counts(labels: pa.Table) -> dict[str, dict[str, int]]:
-    """Return how many rows each word of each axis has, and how many have none (`?`)."""
+    """Return how many rows each word of each axis has, and how many have none (`UNKNOWN`)."""
     result = {}
     for axis, words in AXES.items():
         counts = {word: pc.sum(pc.equal(labels[axis], word)).as_py() or 0 for word in words}
         unknown = labels.num_rows - sum(counts.values())
-        result[axis] = counts | ({"?": unknown} if unknown else {})
+        result[axis] = counts | ({UNKNOWN: unknown} if unknown else {})
     return result
 
 
@@ -111,6 +114,15 @@ def imbalance(counts: Sequence[int]) -> float | None:
     (49.21686746987952, None)
     """
     return max(counts) / min(counts) if counts and min(counts) else None
+
+
+def axis_imbalance(counts: Mapping[str, int]) -> float | None:
+    """Return the imbalance of the words of an axis; records without one are left out.
+
+    >>> axis_imbalance({"male": 20, "female": 10, "?": 3})
+    2.0
+    """
+    return imbalance([count for word, count in counts.items() if word != UNKNOWN])
 
 
 def age_histogram(profiles: pa.ChunkedArray, labels: pa.Table) -> list[tuple[int, list[int]]]:

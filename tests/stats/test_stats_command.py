@@ -127,6 +127,25 @@ def test_an_unlabelled_dataset_can_be_compared_with(tmp_path: Path, dataset: Pat
     assert page.count("No ages are known.") == 1
 
 
+def test_two_datasets_are_set_side_by_side(tmp_path: Path, dataset: Path) -> None:
+    other = write_dataset(tmp_path, seven_of(*names(3), *names(1, "female", 60, 50)))
+    both = stats(dataset, other, pixels=False)
+    women = next(row for row in both.side_by_side() if row.label == "female")
+    assert women.images == (1658 * 7, 7)
+    assert women.shares == pytest.approx((1658 / 2700, 0.25))
+    assert sum(row.shares[1] for row in both.side_by_side()) == pytest.approx(3)
+    assert "Side by side" in render_page(both)
+    assert stats(other, pixels=False).side_by_side() == []
+
+
+def test_imbalance_is_told_for_each_axis_without_those_who_have_no_label(tmp_path: Path) -> None:
+    rows = [*seven_of(*names(2), *names(1, "female", 60, 50)), record("9_?_?_?", "a")]
+    found = stats(write_dataset(tmp_path, rows), pixels=False)
+    expected = {"mask": 5, "gender": 2, "age_group": None, "classes": None}
+    assert found.datasets[0].imbalance["all"] == expected
+    assert found.as_json()["datasets"][0]["imbalance"]["all"] == expected
+
+
 def test_folds_are_told_apart(tmp_path: Path) -> None:
     out = write_dataset(tmp_path, seven_of(*names(10)))
     split(out, settings=read_settings({"strategy": "kfold"}))

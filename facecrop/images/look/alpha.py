@@ -68,8 +68,8 @@ def coverage(alpha: Alpha, box: Box) -> float:
         return 0.0
     across = _shares(width, region.x0, region.x1, box.x0, box.x1)
     down = _shares(height, region.y0, region.y1, box.y0, box.y1)
-    covered = float(down @ (alpha.values.astype(np.float64) / 255) @ across)
-    return min(covered / box.area, 1.0)
+    covered = float(down @ (alpha.values.astype(np.float64) @ across))
+    return min(covered / 255 / box.area, 1.0)
 
 
 def _whole_and_inside(box: Box, height: int, width: int) -> bool:

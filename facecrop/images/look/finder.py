@@ -1,4 +1,4 @@
-"""What every model backend offers to look: three functions, so that a device does nothing but infer."""
+"""What every model backend offers: three functions, so that a device does nothing but infer."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

@@ -1,7 +1,7 @@
 """Look: ask the models about pictures, and ask each only what nobody has answered yet."""
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ _BATCH_ROWS, _BATCH_S = 512, 2.0
 class Tally:
     """What a worker did: seconds by part, model calls by finder, findings that were known."""
 
-    seconds: Counter[str] = field(default_factory=Counter)
+    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     calls: Counter[str] = field(default_factory=Counter)
     known: int = 0
     decodes: int = 0

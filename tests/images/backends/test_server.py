@@ -57,10 +57,9 @@ def test_a_server_says_what_the_same_finder_says_here_and_errors_travel() -> Non
             assert one.region == other.region  # type: ignore[union-attr]  # likewise
 
         for when in ("load", "infer"):
-            finder = remote(FailingFinder(kind="user", when=when), addresses)
             for _ in range(2):  # the server goes on
                 with pytest.raises(DeviceError, match=r"^the fake device is not there"):
-                    look(finder, PICTURES)
+                    look(remote(FailingFinder(kind="user", when=when), addresses), PICTURES)
         with pytest.raises(ZeroDivisionError) as caught:
             look(remote(FailingFinder(kind="bug"), addresses), PICTURES)
         assert "in infer" in caught.value.__notes__[0]
