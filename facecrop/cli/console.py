@@ -1,5 +1,7 @@
 """How commands speak: one console, tables in one style, numbers as people read them."""
 
+import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -9,17 +11,21 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
+_PIPED_WIDTH = 240
+
+
 def console() -> "Console":
     """Return a console on standard output: no colour and no bars when that is no terminal."""
     from rich.console import Console  # noqa: PLC0415 - only when something is printed
 
-    return Console(highlight=False, soft_wrap=False)
+    # What users wrote is never markup; and what is read by a program is not cut to a screen.
+    piped = not sys.stdout.isatty() and "COLUMNS" not in os.environ
+    return Console(highlight=False, markup=False, width=_PIPED_WIDTH if piped else None)
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> "Table":
-    """Return a plain table; numbers to the right, and whatever users wrote taken literally."""
-    from rich.markup import escape  # noqa: PLC0415 - only when something is printed
-    from rich.table import Table  # noqa: PLC0415
+    """Return a plain table; numbers to the right, and nothing of what users wrote left out."""
+    from rich.table import Table  # noqa: PLC0415 - only when something is printed
 
     cells = [[_cell(value) for value in row] for row in rows]
     numeric = (
@@ -28,9 +34,11 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     result = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     for number, column in enumerate(columns):
         right = bool(numeric) and numeric[number]
-        result.add_column(column, justify="right" if right else "left", header_style="dim")
+        result.add_column(
+            column, justify="right" if right else "left", header_style="dim", overflow="fold"
+        )
     for row in cells:
-        result.add_row(*map(escape, row))
+        result.add_row(*row)
     return result
 
 

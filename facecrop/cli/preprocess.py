@@ -36,7 +36,9 @@ def preprocess(
     device: Annotated[
         str, typer.Option(help="auto, cpu, cuda, or several: cuda:0,cuda:1.")
     ] = "auto",
-    engine: Annotated[str, typer.Option(help="What runs the work: local.")] = "local",
+    engine: Annotated[
+        str, typer.Option(help="What runs the work: local processes, or serial.")
+    ] = "local",
     keep: Annotated[
         list[str] | None, typer.Option(help="Keep beside the crops: alpha, boxes; repeatable.")
     ] = None,

@@ -197,7 +197,8 @@ def _print_list() -> None:
 def _print_export(out: Path, file: Path) -> None:
     from facecrop.commands.relabel import relabel_export  # noqa: PLC0415 - keeps --help fast
 
-    console().print(f"{file}: {relabel_export(out, file):,} corrections")
+    count = plural(relabel_export(out, file), "correction")
+    console().print(f"{file}: {count}", markup=False, soft_wrap=True)
 
 
 def _print_suggestion(out: Path, run: str | None) -> None:
@@ -236,5 +237,5 @@ def _print_suggestion(out: Path, run: str | None) -> None:
         use = (
             f"a file with: cuts = {list(policy.cuts)}, and facecrop relabel {out} --set-policy FILE"
         )
-    where.print(f"to use it: {use}", markup=False)
-    where.print(f"picture: {found.picture}", markup=False)
+    where.print(f"to use it: {use}", markup=False, soft_wrap=True)
+    where.print(f"picture: {found.picture}", markup=False, soft_wrap=True)

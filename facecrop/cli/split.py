@@ -108,17 +108,13 @@ def _given(**options: Any) -> dict[str, Any]:
 
 
 def _print_check(warnings: list[str], name: str) -> None:
-    from rich.markup import escape  # noqa: PLC0415 - keeps --help fast
-
     where = console()
-    where.print(f"the certificate of split {name!r} holds", markup=False)
+    where.print(f"the certificate of split {name!r} holds")
     for warning in warnings:
-        where.print(f"[yellow]warning:[/] {escape(warning)}")
+        where.print(f"warning: {warning}", style="yellow", soft_wrap=True)
 
 
 def _print_result(result: "SplitResult") -> None:
-    from rich.markup import escape  # noqa: PLC0415 - keeps --help fast
-
     where = console()
     if result.cells:
         where.print(_cells(result))
@@ -133,7 +129,7 @@ def _print_result(result: "SplitResult") -> None:
             f"of a fold from its size: {result.size_deviation:.2%}"
         )
     for warning in result.warnings:
-        where.print(f"[yellow]warning:[/] {escape(warning)}")
+        where.print(f"warning: {warning}", style="yellow", soft_wrap=True)
 
 
 def _cell_order(cell: str) -> tuple[object, ...]:

@@ -51,7 +51,7 @@ def stats(
     _print_beside(where, found)
     _print_pictures(where, found)
     if html is not None:
-        where.print(f"page: {html}", markup=False)
+        where.print(f"page: {html}", markup=False, soft_wrap=True)
 
 
 def _print_labels(where: "Console", summary: "Summary") -> None:
@@ -105,12 +105,12 @@ def _print_ages(where: "Console", summary: "Summary") -> None:
         return
     first, width = summary.tallies[0], 50
     top = max(sum(counts) for _, counts in summary.ages)
-    where.print(f"[bold]People by age[/] [dim](cuts of {first.policy})[/]")
+    where.print(f"People by age (cuts of {first.policy})", style="bold", markup=False)
     before = -1
     for age, counts in summary.ages:
         for cut in first.cuts:
             if before < cut <= age:
-                where.print(f"[red]{'-' * 8} from {cut}[/]")
+                where.print(f"{'-' * 8} from {cut}", style="red")
         count = sum(counts)
         left_out = " (left out)" if age in first.drop else ""
         bar = "█" * max(round(width * count / top), 1)

@@ -118,14 +118,15 @@ class Run:
             store.folder.mkdir()
             job = self._job(out, store.write_lookup(()))
             tried = Progress()
+            start = time.perf_counter()
             for result in self._results(job, [Task(some[:_TRIED_PROFILES])], 1):
                 tried.add(result)
+            took = time.perf_counter() - start
             size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
-        load = tried.seconds.pop("load models", 0.0)
+        work = sum(tried.seconds.values()) - tried.seconds["load models"]
         share = plan.images / max(tried.done, 1)
-        return Estimate(
-            tried.done, load + share * tried.seconds.total() / workers, int(size * share)
-        )
+        seconds = max(took - work, 0) + share * work / workers
+        return Estimate(tried.done, seconds, int(size * share))
 
     def _job(self, out: Path, lookup: Lookup) -> Job:
         return Job(
