@@ -14,10 +14,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from facecrop.commands.demo import demo
+from drawn import draw
 
-PROFILE = 7
-"""Pictures of a drawn profile."""
 WORKERS = 2
 TIMEOUT_S = 3600
 
@@ -71,15 +69,17 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--images", type=int, nargs=2, default=[1000, 20000])
+    parser.add_argument(
+        "--keep", type=Path, help="keep pictures and dataset of the larger run here"
+    )
     options = parser.parse_args()
     found = []
     for wanted in options.images:
-        profiles = -(-wanted // PROFILE)
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = options.keep if options.keep and wanted == options.images[1] else temporary
             raw = Path(folder, "raw")
-            demo(raw, profiles=profiles, seed=11)
+            images = draw(raw, wanted)
             parent, workers = peaks(raw, Path(folder, "out"))
-        images = PROFILE * profiles
         found.append((images, parent, max(workers)))
         each = [round(worker / 1e6, 1) for worker in workers]
         print(f"{images:7,} images   parent {parent / 1e6:7.1f} MB   workers {each} MB")

@@ -11,6 +11,7 @@ import json
 import multiprocessing
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from facecrop.commands.demo import demo
+from drawn import draw
+
 from facecrop.images.choose import choose
 from facecrop.images.choose.geometry import plan_crop
 from facecrop.images.codec import decode, encode
@@ -145,55 +147,68 @@ def best(measure: Callable[[], float], repeat: int) -> float:
     return max(measure() for _ in range(repeat))
 
 
+def first_run(raw: Path, out: Path, images: int, repeat: int) -> None:
+    """Compare a first run with a bare loop over the same models and pictures, in turns."""
+    ModelStore().paths(["selfie", "selfie-landscape", "blazeface-short"])
+    cores = len(os.sched_getaffinity(0))
+    loop = ours = 0.0
+    for _ in range(repeat):  # in turns, so that both meet the same noise
+        loop = max(loop, bare_loop(raw, cores))
+        shutil.rmtree(out, ignore_errors=True)
+        seconds, _, _ = facecrop(str(raw), str(out), "--no-contact")
+        ours = max(ours, images / seconds)
+    print(
+        f"first run      {ours:7.1f} images/s   bare loop {loop:7.1f} images/s   "
+        f"ratio {ours / loop:.3f}"
+    )
+
+
+def nothing_to_do(raw: Path, out: Path) -> None:
+    """Time a run that has nothing to do."""
+    time.sleep(3)  # files touched less than two seconds before a scan are read again
+    facecrop(str(raw), str(out), "--no-contact")
+    seconds, used, event = facecrop(str(raw), str(out), "--no-contact")
+    print(f"nothing to do  {seconds:7.2f} s   {used:.2f} s of CPU   worked on {event['total']}")
+
+
+def new_margin(raw: Path, out: Path, repeat: int) -> None:
+    """Compare a new margin with decode, render and encode alone, in turns."""
+    cores = len(os.sched_getaffinity(0))
+    alone = ours = float("inf")
+    for number in range(repeat):
+        alone = min(alone, render_alone(raw, out, cores))
+        margin = f"crop.margin=0.{4 + number}"
+        seconds, _, event = facecrop(str(raw), str(out), "--no-contact", "--set", margin)
+        ours = min(ours, seconds)
+    print(
+        f"new margin     {ours:7.2f} s   decode + render + encode alone {alone:.2f} s   "
+        f"ratio {ours / alone:.2f}   without a model {event['cached']:,} of {event['total']:,}"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--images", type=int, default=4200)
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--folder", type=Path, help="keep the drawn pictures here")
+    parser.add_argument("--folder", type=Path, help="raw/ and out/ are here, or are made here")
+    parser.add_argument("--only", choices=["first", "nothing", "margin"], action="append")
     options = parser.parse_args()
-    cores = len(os.sched_getaffinity(0))
+    only = options.only or ["first", "nothing", "margin"]
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or Path(temporary)
-        raw, out = folder / "raw", Path(temporary) / "out"
+        raw, out = folder / "raw", folder / "out"
         if not raw.exists():
-            demo(raw, profiles=-(-options.images // 7), seed=11)
+            draw(raw, options.images)
         images = sum(1 for _ in raw.rglob("*.jpg"))
-        print(f"{images:,} drawn pictures, {cores} cores")
-        ModelStore().paths(["selfie", "selfie-landscape", "blazeface-short"])
-
-        loop = ours = 0.0
-        for _ in range(options.repeat):  # in turns, so that both meet the same noise
-            loop = max(loop, bare_loop(raw, cores))
-            subprocess.run(["rm", "-rf", str(out)], check=True)
-            seconds, _, _ = facecrop(str(raw), str(out), "--no-contact")
-            ours = max(ours, images / seconds)
-        print(
-            f"first run          {ours:7.1f} images/s   bare loop {loop:7.1f} images/s   "
-            f"ratio {ours / loop:.3f}"
-        )
-
-        time.sleep(3)  # files touched less than two seconds before a scan are read again
-        facecrop(str(raw), str(out), "--no-contact")
-        seconds, used, event = facecrop(str(raw), str(out), "--no-contact")
-        print(
-            f"nothing to do      {seconds:7.2f} s   {used:.2f} s of CPU   "
-            f"worked on {event['total']}"
-        )
-
-        alone = min(render_alone(raw, out, cores) for _ in range(options.repeat))
-        margins = []
-        for number in range(options.repeat):
-            seconds, _, event = facecrop(
-                str(raw), str(out), "--no-contact", "--set", f"crop.margin=0.{4 + number}"
-            )
-            margins.append(seconds)
-        print(
-            f"new margin         {min(margins):7.2f} s   "
-            f"decode + render + encode alone {alone:.2f} s   "
-            f"ratio {min(margins) / alone:.2f}   cached {event['cached']:,} of {event['total']:,}"
-        )
+        print(f"{images:,} drawn pictures, {len(os.sched_getaffinity(0))} cores")
+        if "first" in only:
+            first_run(raw, out, images, options.repeat)
+        if "nothing" in only:
+            nothing_to_do(raw, out)
+        if "margin" in only:
+            new_margin(raw, out, options.repeat)
 
 
 if __name__ == "__main__":

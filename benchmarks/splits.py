@@ -60,10 +60,16 @@ def theirs(case: Case) -> NDArray[np.int64]:
     return np.stack([np.bincount(labels[test], minlength=n_classes) for _, test in parts])
 
 
+def unavoidable(case: Case) -> int:
+    """Return how often a fold lacks a class whatever one does: no group of it is left."""
+    holders = (case.counts > 0).sum(axis=0)
+    return int(np.maximum(case.n_folds - holders, 0).sum())
+
+
 def main(n_cases: int, first: int) -> None:
     warnings.simplefilter("ignore")
     found: list[tuple[Deviation, Deviation]] = []
-    empty, seconds, refused = [0, 0], [0.0, 0.0], 0
+    empty, avoidable, seconds, refused = [0, 0], [0, 0], [0.0, 0.0], 0
     for seed in range(first, first + n_cases):
         case = random_case(seed)
         shares = np.full(case.n_folds, 1 / case.n_folds)
@@ -80,9 +86,11 @@ def main(n_cases: int, first: int) -> None:
         found.append((deviation(mine, shares), deviation(other, shares)))
         for place, folds in enumerate((mine, other)):
             empty[place] += int((folds.sum(axis=1) == 0).sum())
+            avoidable[place] += found[-1][place].missing > unavoidable(case)
     seeds = f"seeds {first} to {first + n_cases - 1}"
     print(f"{len(found)} cases ({seeds}), {refused} refused by scikit-learn; ours first")
     print(f"empty folds: {empty[0]}, {empty[1]}; seconds: {seconds[0]:.1f}, {seconds[1]:.1f}")
+    print(f"cases with a class missing though it has a group a fold: {avoidable}")
     for name in ("missing", "share", "size"):
         pairs = np.array([[getattr(one, name) for one in pair] for pair in found], float)
         better, worse = (pairs[:, 0] < pairs[:, 1]).sum(), (pairs[:, 0] > pairs[:, 1]).sum()

@@ -21,7 +21,9 @@ from facecrop.labels.paths import crop_names, unescape
 _TRUST_NS = 2_000_000_000
 """A file touched less than this before the last scan may have changed since with equal times."""
 _TASK_IMAGES = 28
-"""Images of a task: enough to form batches, few enough to share out evenly."""
+"""Images of a task at most: enough to form batches."""
+_TASKS_EACH = 8
+"""Tasks for each worker at least, so that none is left alone with a long last one."""
 
 _FACTS = ("size", "mtime_ns", "ctime_ns", "inode")
 _CROP_FACTS = ("image", "image_sha256", "image_size", "image_mtime_ns", "render_key")
@@ -50,12 +52,13 @@ class RunPlan:
         """How many records have to be worked on."""
         return sum(map(len, self.profiles))
 
-    def tasks(self) -> Iterator[Task]:
+    def tasks(self, workers: int) -> Iterator[Task]:
         """Yield the work in handy pieces: neighbouring profiles together."""
+        enough = min(_TASK_IMAGES, self.images / (workers * _TASKS_EACH))
         parts: list[tuple[Item, ...]] = []
         for profile in self.profiles:
             parts.append(profile)
-            if sum(map(len, parts)) >= _TASK_IMAGES:
+            if sum(map(len, parts)) >= enough:
                 yield Task(parts)
                 parts = []
         if parts:

@@ -178,7 +178,7 @@ class Run:
         self.memory.forget()
         self.ledger.start(pa.concat_tables([plan.settled, pending]).sort_by("path"))
         lookup = store.write_lookup(self.keys)
-        tasks = list(plan.tasks())
+        tasks = list(plan.tasks(workers))
         try:
             for result in self._results(self._job(self.out, lookup), tasks, workers):
                 progress.add(result)
