@@ -70,7 +70,7 @@ def main() -> None:
     )
     parser.add_argument("--images", type=int, nargs=2, default=[1000, 20000])
     parser.add_argument(
-        "--keep", type=Path, help="keep pictures and dataset of the larger run here"
+        "--keep", type=Path, help="keep the larger dataset here"
     )
     options = parser.parse_args()
     found = []

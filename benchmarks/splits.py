@@ -61,7 +61,7 @@ def theirs(case: Case) -> NDArray[np.int64]:
 
 
 def unavoidable(case: Case) -> int:
-    """Return how often a fold lacks a class whatever one does: no group of it is left."""
+    """Return how often folds lack a class at the least: where it has fewer groups than folds."""
     holders = (case.counts > 0).sum(axis=0)
     return int(np.maximum(case.n_folds - holders, 0).sum())
 
@@ -90,7 +90,7 @@ def main(n_cases: int, first: int) -> None:
     seeds = f"seeds {first} to {first + n_cases - 1}"
     print(f"{len(found)} cases ({seeds}), {refused} refused by scikit-learn; ours first")
     print(f"empty folds: {empty[0]}, {empty[1]}; seconds: {seconds[0]:.1f}, {seconds[1]:.1f}")
-    print(f"cases with a class missing though it has a group a fold: {avoidable}")
+    print(f"cases that lack more than classes with fewer groups than folds: {avoidable}")
     for name in ("missing", "share", "size"):
         pairs = np.array([[getattr(one, name) for one in pair] for pair in found], float)
         better, worse = (pairs[:, 0] < pairs[:, 1]).sum(), (pairs[:, 0] > pairs[:, 1]).sum()

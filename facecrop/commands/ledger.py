@@ -29,7 +29,7 @@ STATE_SCHEMA = pa.schema(
 LEDGER_SCHEMA = pa.schema([*INDEX_SCHEMA, *list(STATE_SCHEMA)[1:]])
 """Columns of the journal: those of the index, then those of the state."""
 
-_FLUSH_ROWS, _FLUSH_S = 2048, 2.0
+_FLUSH_ROWS, _FLUSH_S = 4096, 5.0
 
 
 class Ledger:

@@ -12,7 +12,7 @@ import multiprocessing
 import os
 import signal
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
@@ -35,6 +35,7 @@ class _Worker:
     process: Any
     pipe: Connection
     marker: SharedMarker
+    core: int | None = None
     task: Task | None = None
     done: set[int] = field(default_factory=set)
     since: float = 0.0
@@ -55,12 +56,15 @@ class LocalEngine:
         timeout_s: A worker that gives no sign for so long, on one picture, is taken for hung.
         threads: Threads each worker may use inside numeric libraries.
         log: File that takes what native libraries print, or None to let it through.
+        pin: Keep each worker on a core of its own, where the system can do that. mediapipe hands
+            every call from thread to thread; on one core that takes a tenth to a third less time.
     """
 
     workers: int
     timeout_s: float = 600.0
     threads: int = 1
     log: Path | None = None
+    pin: bool = True
 
     def map(self, make: Callable[[], Work], tasks: Iterable[Task]) -> Iterator[Any]:
         """Yield the result of every part of every task, in the order in which they are done.
@@ -119,16 +123,24 @@ class _Pool:
     def _start(self) -> _Worker:
         ours, theirs = self.context.Pipe()
         marker = SharedMarker(self.context)
+        core = self._free_core() if self.engine.pin else None
         process = self.context.Process(
-            target=live, args=(theirs, marker, self.make, self.engine.log), daemon=True
+            target=live, args=(theirs, marker, self.make, self.engine.log, core), daemon=True
         )
         ensure_running()  # the first start would do so, and unblock SIGINT on the way
         with _limited_threads(self.engine.threads), _uninterrupted():
             process.start()
         theirs.close()
-        worker = _Worker(process, ours, marker, since=time.monotonic())
+        worker = _Worker(process, ours, marker, core, since=time.monotonic())
         self.pool.append(worker)
         return worker
+
+    def _free_core(self) -> int | None:
+        """Return the core with the fewest workers, or None where there is no such choice."""
+        if not hasattr(os, "sched_getaffinity"):
+            return None
+        taken = Counter(worker.core for worker in self.pool)
+        return min(sorted(os.sched_getaffinity(0)), key=lambda core: taken[core])
 
     def _give(self, worker: _Worker | None) -> bool:
         """Give the next task to a worker, or to a new one; return whether there was any."""

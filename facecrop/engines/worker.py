@@ -48,7 +48,11 @@ class SharedMarker:
 
 
 def live(
-    pipe: Connection, marker: SharedMarker, make: Callable[[], Work], log: Path | None
+    pipe: Connection,
+    marker: SharedMarker,
+    make: Callable[[], Work],
+    log: Path | None,
+    core: int | None,
 ) -> None:
     """Take tasks until told to stop.
 
@@ -58,8 +62,12 @@ def live(
         marker: Shared with the parent.
         make: Makes the work.
         log: File that takes what native libraries print, or None to let it through.
+        core: Where to run, or None to leave that to the system.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if core is not None:
+        with contextlib.suppress(OSError):  # a core that was taken away meanwhile
+            os.sched_setaffinity(0, {core})
     if log is not None:
         _redirect(log)
     try:
