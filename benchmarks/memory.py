@@ -69,9 +69,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--images", type=int, nargs=2, default=[1000, 20000])
-    parser.add_argument(
-        "--keep", type=Path, help="keep the larger dataset here"
-    )
+    parser.add_argument("--keep", type=Path, help="keep the larger dataset here")
     options = parser.parse_args()
     found = []
     for wanted in options.images:

@@ -66,5 +66,5 @@ def demo(
         where.print(table("", ["planted fault", "how often"], list(result.faults.items())))
     for note in result.notes:
         where.print(note, soft_wrap=True)
-    where.print(f"the truth:   {result.truth}", soft_wrap=True)
+    where.print(f"the truth:   {raw.with_name(result.truth.name)}", soft_wrap=True)
     where.print(f"next:        facecrop preprocess {raw} OUT", soft_wrap=True)
