@@ -8,8 +8,10 @@ import pytest
 from fakes import FakeDetector, draw, usual_face, write_png, write_profiles
 from runs import content, recipe, rows, run, trust
 
+from facecrop.errors import ConfigError
 from facecrop.images.choose import Choose
 from facecrop.images.look.cascade import Faces
+from facecrop.images.render import Encode
 
 
 @pytest.fixture
@@ -174,3 +176,25 @@ def test_a_second_detector_is_asked_only_where_the_first_leaves_a_doubt(tmp_path
     calls = run(tmp_path / "raw", tmp_path / "out", recipe=two).progress.calls
     assert calls["fake-face"] == 2
     assert calls["second"] == 1
+
+
+def test_kept_files_survive_a_new_format_and_come_back_when_lost(raw: Path, out: Path) -> None:
+    run(raw, out, keep=["alpha", "boxes"])
+    kept = sorted(path for kind in ("alpha", "boxes") for path in (out / kind).rglob("*.*"))
+    assert len(kept) == 24
+    as_png = recipe()
+    as_png = as_png.model_copy(
+        update={"render": as_png.render.model_copy(update={"encode": Encode(format="png")})}
+    )
+    run(raw, out, recipe=as_png, keep=["alpha", "boxes"])
+    assert all(path.is_file() for path in kept)
+    kept[3].unlink()
+    run(raw, out, recipe=as_png, keep=["alpha", "boxes"])
+    assert kept[3].is_file()
+    trust(out)
+    assert run(raw, out, recipe=as_png, keep=["alpha", "boxes"]).progress.total == 0
+
+
+def test_an_alpha_cannot_be_kept_where_no_model_finds_one(raw: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"has no look\.matte"):
+        run(raw, tmp_path / "none", recipe="center-crop", keep=["alpha"])

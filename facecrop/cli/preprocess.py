@@ -72,8 +72,8 @@ def preprocess(
 
     out_console = console()
     settings = [*(set_ or [])]
-    settings += [f"encode.format={json.dumps(format_)}"] if format_ else []
-    settings += [f"encode.quality={quality}"] if quality else []
+    settings += [f"encode.format={json.dumps(format_)}"] if format_ is not None else []
+    settings += [f"encode.quality={quality}"] if quality is not None else []
     with _Reporter(out_console, log_json) as report:
         result = library.preprocess(
             raw,

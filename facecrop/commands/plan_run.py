@@ -112,7 +112,7 @@ def plan_run(
             row = known.get(file.path)
             same = row is not None and _unchanged(file, row, scanned_ns) and not verify
             unread += same
-            item = _item(file, target, row, on_disk, same=same, verify=verify)
+            item = _item(file, target, row, on_disk, keep=keep, same=same, verify=verify)
             items.append(item)
             done = (
                 done
@@ -176,12 +176,14 @@ def _item(
     row: dict[str, Any] | None,
     on_disk: "_Disk",
     *,
+    keep: frozenset[str],
     same: bool,
     verify: bool,
 ) -> Item:
     kept = None
     if row is not None:
-        kept = Kept(extras_key=row["extras_key"])
+        beside = row["extras_key"] if on_disk.has_extras(target, keep) else None
+        kept = Kept(extras_key=beside)
         if row["image"] is not None and on_disk.intact(row, verify=verify):
             kept = replace(kept, **{name: row[name] for name in _CROP_FACTS})
     digest = row["digest"] if same and row is not None else None
@@ -202,7 +204,7 @@ def _is_done(
     usable = row["status"] != Status.REJECT
     if usable and (item.kept is None or item.kept.image != f"images/{item.target}.{extension}"):
         return False
-    return not (keep and usable) or on_disk.has_extras(item, keep)
+    return not (keep and usable) or on_disk.has_extras(item.target, keep)
 
 
 class _Disk:
@@ -225,9 +227,9 @@ class _Disk:
         data = (self._out / row["image"]).read_bytes()
         return bool(sha256(data).digest() == row["image_sha256"])
 
-    def has_extras(self, item: Item, keep: frozenset[str]) -> bool:
+    def has_extras(self, target: str, keep: frozenset[str]) -> bool:
         """Tell whether what `--keep` asks for lies beside the crop."""
-        return all(self._stat(extra_file(kind, item.target)) for kind in keep)
+        return all(self._stat(extra_file(kind, target)) for kind in keep)
 
     def _stat(self, name: str) -> os.stat_result | None:
         folder, _, file = name.rpartition("/")

@@ -65,6 +65,8 @@ def preprocess(
     _check_folders(raw, out)
     loaded = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, settings)
     name = recipe if isinstance(recipe, str) else "custom"
+    if "alpha" in keep and loaded.look.matte is None:
+        raise ConfigError(f"cannot keep 'alpha': the recipe {name!r} has no look.matte")
     run = Run(raw, out, name=name, recipe=loaded, layout=layout, keep=frozenset(keep))
     run.engine = engine
     run.resolve(device, dict(weights or {}), offline=offline)

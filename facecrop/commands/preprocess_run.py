@@ -23,7 +23,7 @@ from facecrop.images.backends.devices import resolve_devices
 from facecrop.images.backends.server import serve
 from facecrop.images.job import Job, Weight, all_keys
 from facecrop.images.models import ModelStore
-from facecrop.images.output import KEEP
+from facecrop.images.output import KEEP, extra_file
 from facecrop.images.pipeline import Pipeline, Result
 from facecrop.images.recipe import Recipe
 from facecrop.labels.current import write_labels
@@ -223,13 +223,14 @@ class Run:
         return int(orphans.num_rows)
 
     def _remove_obsolete(self, previous: pa.Table, rows: pa.Table) -> None:
-        gone = set(previous["image"].to_pylist()) - set(rows["image"].to_pylist()) - {None}
+        stays = set(rows["image"].to_pylist()) - {None}
+        gone = set(previous["image"].to_pylist()) - stays - {None}
+        in_use = {_target(name) for name in stays}
         for name in gone:
-            target = str(name).removeprefix("images/").rpartition(".")[0]
-            for path in [
-                self.out / str(name),
-                *(self.out / kind / f"{target}.{KEEP[kind]}" for kind in KEEP),
-            ]:
+            target = _target(name)
+            # After a change of format, what lies beside the new crop bears the same name.
+            beside = [] if target in in_use else [extra_file(kind, target) for kind in KEEP]
+            for path in (self.out / file for file in (name, *beside)):
                 path.unlink(missing_ok=True)
                 _remove_empty(path.parent)
 
@@ -272,6 +273,11 @@ class Run:
             contact=contact,
             orphans=orphans,
         )
+
+
+def _target(image: str) -> str:
+    """Return a crop's place without its folder and extension: `0001/mask1`."""
+    return image.removeprefix("images/").rpartition(".")[0]
 
 
 def _remove_empty(folder: Path) -> None:

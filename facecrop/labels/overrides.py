@@ -2,12 +2,16 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from facecrop.labels.history import CORRECT, HISTORY_SCHEMA, standing
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 _S = pa.string()
 
@@ -95,7 +99,7 @@ def resolve(history: pa.Table | None, index: Iterable[pa.Table]) -> Overrides:
     )
 
 
-def _mentioned(rows: pa.Table, index: Iterable[pa.Table]) -> pd.DataFrame:
+def _mentioned(rows: pa.Table, index: Iterable[pa.Table]) -> "pd.DataFrame":
     """Return path, profile and digest of the records that rows of the history may speak of."""
     wanted = {name: pc.unique(rows[name]).drop_null() for name in ("path", "profile", "digest")}
     parts = []
@@ -106,7 +110,7 @@ def _mentioned(rows: pa.Table, index: Iterable[pa.Table]) -> pd.DataFrame:
     return mentioned
 
 
-def _follow(rows: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
+def _follow(rows: "pd.DataFrame", found: "pd.DataFrame") -> "pd.DataFrame":
     """Add where the record of each row is now: to_path and to_profile, missing if nowhere."""
     by_digest = found[found["digest"].notna()]
     same = by_digest.merge(rows[["row", "path", "digest"]], on="digest", suffixes=("", "_then"))
@@ -121,7 +125,7 @@ def _follow(rows: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(to_path=path_now, to_profile=path_now.map(profile_of))
 
 
-def _people(rows: pd.DataFrame, profiles: set[str]) -> pd.DataFrame:
+def _people(rows: "pd.DataFrame", profiles: set[str]) -> "pd.DataFrame":
     """Return one row for each correction of a person, with where the person is now, in `to`."""
     keys = ["application", "profile", "field"]
     home = rows["to_profile"] == rows["profile"]
@@ -138,7 +142,7 @@ def _people(rows: pd.DataFrame, profiles: set[str]) -> pd.DataFrame:
     return people.assign(to=to)
 
 
-def _not_overruled(records: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
+def _not_overruled(records: "pd.DataFrame", people: "pd.DataFrame") -> "pd.DataFrame":
     """Leave out what was said of single records before the same was said of the whole person."""
     latest = people[people["field"] == "keep"].groupby("to")["row"].max()
     since = records["to_profile"].map(latest).astype("float64")
@@ -146,7 +150,7 @@ def _not_overruled(records: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
     return records[~overruled]
 
 
-def _lookups(rows: pd.DataFrame) -> dict[str, Lookup]:
+def _lookups(rows: "pd.DataFrame") -> dict[str, Lookup]:
     """Return the newest value of each field and key."""
     newest = rows.sort_values("row").drop_duplicates(["field", "key"], keep="last")
     lookups = {}
