@@ -25,6 +25,19 @@ _TASK_IMAGES = 28
 _TASKS_EACH = 8
 """Tasks for each worker at least, so that none is left alone with a long last one."""
 
+_RAW_COLUMNS = {
+    "profile": "profile",
+    "name": "name",
+    "mask_raw": "mask",
+    "gender_raw": "gender",
+    "age_raw": "age",
+    "size": "size",
+    "mtime_ns": "mtime_ns",
+    "ctime_ns": "ctime_ns",
+    "inode": "inode",
+}
+"""Columns of the index that the raw folder tells, and what a raw file calls them."""
+
 _FACTS = ("size", "mtime_ns", "ctime_ns", "inode")
 _CROP_FACTS = ("image", "image_sha256", "image_size", "image_mtime_ns", "render_key")
 _WANTED = (
@@ -131,25 +144,27 @@ def plan_run(
 
 def pending_rows(files: Iterable[RawFile]) -> pa.Table:
     """Return rows for records whose pixels were not worked on yet."""
-    rows = [
-        raw_columns(file) | {"path": file.path, "status": Status.PENDING.value} for file in files
-    ]
-    return pa.Table.from_pylist(rows, schema=LEDGER_SCHEMA)
+    known = list(files)
+    columns: dict[str, list[Any]] = {name: [] for name in ("path", "status", *_RAW_COLUMNS)}
+    for file in known:  # by column: a mapping for each row would be most of the parent's memory
+        columns["path"].append(file.path)
+        columns["status"].append(Status.PENDING.value)
+        for name, fact in _RAW_COLUMNS.items():
+            columns[name].append(getattr(file, fact))
+    return pa.table(
+        [
+            pa.array(columns[field.name], field.type)
+            if field.name in columns
+            else pa.nulls(len(known), field.type)
+            for field in LEDGER_SCHEMA
+        ],
+        schema=LEDGER_SCHEMA,
+    )
 
 
 def raw_columns(file: RawFile) -> dict[str, Any]:
     """Return the columns of the index that the raw folder alone tells."""
-    return {
-        "profile": file.profile,
-        "name": file.name,
-        "mask_raw": file.mask,
-        "gender_raw": file.gender,
-        "age_raw": file.age,
-        "size": file.size,
-        "mtime_ns": file.mtime_ns,
-        "ctime_ns": file.ctime_ns,
-        "inode": file.inode,
-    }
+    return {name: getattr(file, fact) for name, fact in _RAW_COLUMNS.items()}
 
 
 def _by_path(previous: pa.Table) -> dict[str, dict[str, Any]]:
