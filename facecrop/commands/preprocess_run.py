@@ -83,12 +83,12 @@ class Run:
         """What identifies the outcome: the recipe with all that it resolved to (32 bytes)."""
         return self.recipe.fingerprint(self.keys)
 
-    def plan(self, *, verify: bool) -> RunPlan:
+    def plan(self, previous: pa.Table, *, verify: bool) -> RunPlan:
         """Return what is settled and what has to be worked on."""
         return plan_run(
             self.out,
             self.scan,
-            self.ledger.previous(),
+            previous,
             self.fingerprint,
             scanned_ns=self.memory.scanned_ns,
             extension=self.recipe.render.encode.format,
@@ -99,7 +99,7 @@ class Run:
 
     def look_ahead(self, workers: int, *, verify: bool, started: float) -> PreprocessResult:
         """Say what `do` would do and take, and write nothing below OUT."""
-        plan = self.plan(verify=verify)
+        plan = self.plan(self.ledger.previous(), verify=verify)
         progress = Progress(total=plan.images)
         estimate = self._try_some(plan, workers)
         return self._result(plan.settled, plan, progress, started, estimate=estimate)
@@ -150,8 +150,8 @@ class Run:
         started: float,
     ) -> PreprocessResult:
         """Bring the dataset up to date; whoever calls holds the lock of its store."""
-        plan = self.plan(verify=verify)
-        previous = self.ledger.previous().select(["image"])
+        previous = self.ledger.previous()
+        plan = self.plan(previous, verify=verify)
         progress = Progress(total=plan.images)
         if plan.profiles or len(plan.settled) != len(previous):
             rows = self._work(plan, workers, progress, report)
