@@ -120,7 +120,7 @@ def split(
         persons=people.of_rows,
         usable=usable,
         folds=folds,
-        n_folds=len(settings.shares),
+        folds_in_turn=settings.folds if settings.strategy == "kfold" else None,
         seed=settings.seed,
     )
     table = split_table(

@@ -123,7 +123,7 @@ def sample(
     persons: NDArray[np.int64],
     usable: NDArray[np.bool_],
     folds: NDArray[np.int64],
-    n_folds: int,
+    folds_in_turn: int | None,
     seed: int,
 ) -> Drawn:
     """Decide what a training draws.
@@ -137,11 +137,11 @@ def sample(
         persons: (N,) a number for each record's person.
         usable: (N,) kept records that have a crop.
         folds: (N,) each record's fold, -1 for those set aside.
-        n_folds: 2 for one split, of which fold 0 is validation; else each fold is, in turn.
+        folds_in_turn: How many folds are validation, each in its turn; None: fold 0 alone is.
         seed: Which ones are drawn.
     """
     train = usable & (folds >= 0)
-    train &= (folds > 0) | (n_folds > 2)  # noqa: PLR2004 - two folds are one split
+    train &= (folds > 0) | (folds_in_turn is not None)
     order = hashed_order(labels["path"].to_pylist(), seed)
     kept = np.ones(len(train), bool)
     if sampling.worn_per_person is not None:
@@ -157,7 +157,7 @@ def sample(
         drawn &= kept
         counts = np.bincount(classes[drawn], minlength=len(space))
     # Of k folds a training sees k - 1; with one split, all that was counted.
-    seen = counts * (n_folds - 1) // n_folds if n_folds > 2 else counts  # noqa: PLR2004 - as above
+    seen = counts * (folds_in_turn - 1) // folds_in_turn if folds_in_turn else counts
     weights = np.ones(len(train))
     weighed = drawn & _named(labels, sampling.only)
     by_class = class_weights(np.maximum(seen, counts > 0), sampling.weights, sampling.beta)

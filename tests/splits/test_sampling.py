@@ -107,8 +107,10 @@ def test_validation_is_never_weighed(dataset: Path) -> None:
     assert {(row["kept"], row["weight"]) for row in table if row["part"] == "val"} == {(True, 1.0)}
 
 
-def test_with_folds_every_record_is_training_data_of_the_others(dataset: Path) -> None:
-    wanted = {"strategy": "kfold", "sampling": {"worn_per_person": 1, "weights": "effective"}}
+@pytest.mark.parametrize("folds", [2, 5])
+def test_with_folds_every_record_is_training_data_of_the_others(dataset: Path, folds: int) -> None:
+    sampling = {"worn_per_person": 1, "weights": "effective"}
+    wanted = {"strategy": "kfold", "folds": folds, "sampling": sampling}
     split(dataset, settings=read_settings(wanted))
     table = read_split(dataset, "default").table
     assert pc.sum(table["kept"]).as_py() == 100 * 3
