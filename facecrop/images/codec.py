@@ -37,6 +37,9 @@ class Limits(Settings):
     """Pictures whose shorter side has fewer pixels are rejected."""
 
 
+_ANY_SIZE = Limits(min_side=1)
+
+
 @dataclass(frozen=True, slots=True)
 class Decoded:
     """A picture, or why there is none; exactly one of `image` and `reason` is there.
@@ -66,7 +69,22 @@ def decode(data: bytes, limits: Limits | None = None) -> Decoded:
         data: The whole file.
         limits: What may be read.
     """
-    limits = limits or Limits()
+    decoded = _decode(data, limits or Limits())
+    if decoded.image is not None and _is_blank(decoded.image):
+        return Decoded(reason="blank", width=decoded.width, height=decoded.height)
+    return decoded
+
+
+def decode_crop(data: bytes) -> Decoded:
+    """Turn the bytes of a crop that facecrop made into pixels.
+
+    As `decode`, but a crop may be as small as it was cut, and of one colour: where a matte left
+    nothing, the painted background is all there is.
+    """
+    return _decode(data, _ANY_SIZE)
+
+
+def _decode(data: bytes, limits: Limits) -> Decoded:
     opened: Opened | None = None
     try:
         opened = open_picture(data)
@@ -78,8 +96,6 @@ def decode(data: bytes, limits: Limits | None = None) -> Decoded:
             return Decoded(reason=str(fault))
         return Decoded(reason=str(fault), width=width, height=height)
     height, width = image.shape[:2]
-    if _is_blank(image):
-        return Decoded(reason="blank", width=width, height=height)
     return Decoded(image, None, opened.note, width, height)
 
 

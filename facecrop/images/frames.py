@@ -119,3 +119,29 @@ class Frame:
     image: Image
     alpha: NDArray[np.uint8] | None = None
     face: Box | None = None
+
+
+def points_in_crops(
+    points: NDArray[np.floating], crops: NDArray[np.floating], rotations: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """Return where points of pictures lie in their crops: the way of `render.cut`, forwards.
+
+    Args:
+        points: (N, K, 2) x and y in pixels of each upright source; nan stays nan.
+        crops: (N, 4) what was cut out, x0, y0, x1, y1, in pixels of the source.
+        rotations: (N,) degrees by which each source was turned about its crop's middle first,
+            counter-clockwise as seen.
+
+    Returns:
+        (N, K, 2) x and y as fractions of the crop's width and height; beyond [0, 1] outside.
+
+    >>> crop = np.array([[10.0, 10.0, 30.0, 20.0]])
+    >>> points_in_crops(np.array([[[15.0, 20.0]]]), crop, np.array([0.0])).tolist()
+    [[[0.25, 1.0]]]
+    """
+    angle = np.radians(rotations)[:, None]
+    sides = crops[:, None, 2:] - crops[:, None, :2]
+    x, y = np.moveaxis(points - (crops[:, None, 2:] + crops[:, None, :2]) / 2, -1, 0)
+    # y points down: what is turned counter-clockwise as seen has its right side go up.
+    turned = [x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)]
+    return np.stack(turned, axis=-1) / sides + 0.5

@@ -1,0 +1,421 @@
+"""Prediction: every raw image gets an answer, and it is the one that the training would give."""
+
+import json
+import shutil
+import tomllib
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnxruntime
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from made_datasets import texture
+from program import typed
+from small_run import LOSSLESS, small_dataset, small_run
+
+import facecrop
+from facecrop.commands.predict_crops import recipe_of
+from facecrop.config import plain, toml_text
+from facecrop.errors import ConfigError, TableError
+from facecrop.images.recipe import Recipe, load_recipe, shipped_recipes
+from facecrop.index import read_table
+from facecrop.labels.space import MASK_TASK, LabelSpace
+from facecrop.training.predict import Said, everybody, prior_of, together
+from facecrop.training.prediction_files import read_predictions
+from facecrop.training.predictions import marginals, space_of
+from facecrop.training.runs import Run
+from facecrop.training.task import Answer
+
+CLASSES = len(MASK_TASK)
+
+
+class Place:
+    """A dataset, the raw pictures it is of, and runs trained on it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.raw, self.out = small_dataset(folder)
+        self.run = small_run(self.out, "tiny")
+        self.years = small_run(
+            self.out,
+            "years",
+            "model.heads=three-way",
+            "model.age=distribution",
+            "select.prior_correction=1.0",
+            repeats=2,
+        )
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    return Place(tmp_path_factory.mktemp("predict"))
+
+
+def table(file: Path) -> pa.Table:
+    return pq.read_table(file)
+
+
+# What is said of a dataset, and of raw pictures
+
+
+def test_a_run_says_of_its_validation_records_what_it_said_when_it_was_trained(
+    place: Place, tmp_path: Path
+) -> None:
+    result = facecrop.predict([place.run.folder], place.out, out=tmp_path / "p.parquet")
+    assert result.statuses == {"ok": 30}
+    before = read_predictions(place.run.predictions_file)
+    rows = [result.said.keys.index(key) for key in before.keys]
+    now = result.said.take(np.array(rows))
+    assert len(rows) > 3
+    assert now.classes.tolist() == before.classes.tolist()
+    np.testing.assert_allclose(now.distribution(), before.distribution(), atol=1e-5)
+
+
+def test_raw_pictures_are_made_into_crops_as_the_dataset_was(place: Place, tmp_path: Path) -> None:
+    of_dataset = facecrop.predict([place.run.folder], place.out, out=tmp_path / "a.csv")
+    of_raw = facecrop.predict(
+        [place.run.folder], place.raw, out=tmp_path / "b.csv", engine="serial"
+    )
+    assert of_raw.said.keys == of_dataset.said.keys
+    np.testing.assert_array_equal(of_raw.said.distribution(), of_dataset.said.distribution())
+    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
+    assert of_raw.warnings == ()
+
+
+def test_crops_of_raw_pictures_are_kept_in_the_store_and_found_again(
+    place: Place, tmp_path: Path
+) -> None:
+    facecrop.predict([place.run.folder], place.raw, out=tmp_path / "a.csv", engine="serial")
+    crops = sorted((place.out / ".store" / "predict").glob("*/images/*/*.png"))
+    times = [crop.stat().st_mtime_ns for crop in crops]
+    facecrop.predict([place.run.folder], place.raw, out=tmp_path / "a.csv", engine="serial")
+    assert len(crops) == 30
+    assert [crop.stat().st_mtime_ns for crop in crops] == times
+
+
+def test_they_are_kept_in_a_folder_that_is_named(place: Place, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    facecrop.predict(
+        [place.run.folder], place.raw, out=tmp_path / "a.csv", work=work, engine="serial"
+    )
+    assert len(list(work.glob("images/*/*.png"))) == 30
+
+
+def test_a_run_predicts_without_its_dataset(place: Place, tmp_path: Path) -> None:
+    alone = tmp_path / "elsewhere" / "tiny"
+    shutil.copytree(place.run.folder, alone)
+    result = facecrop.predict([alone], place.raw, out=tmp_path / "a.csv", engine="serial")
+    there = facecrop.predict([place.run.folder], place.raw, out=tmp_path / "b.csv", engine="serial")
+    np.testing.assert_array_equal(result.said.distribution(), there.said.distribution())
+
+
+def test_the_file_has_a_row_for_every_image_and_reads_as_it_was_said(
+    place: Place, tmp_path: Path
+) -> None:
+    result = facecrop.predict([place.run.folder], place.out, out=tmp_path / "p.parquet")
+    index = read_table(place.out / "index.parquet")
+    written = table(tmp_path / "p.parquet")
+    for name in ("path", "profile", "status", "reason"):
+        assert written[name].to_pylist() == index[name].to_pylist()
+    read = read_predictions(tmp_path / "p.parquet")
+    assert read.classes.tolist() == result.said.classes.tolist()
+    np.testing.assert_allclose(read.distribution(), result.said.distribution(), atol=1e-12)
+
+
+def test_a_dataset_of_another_recipe_is_refused(place: Place, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    facecrop.preprocess(
+        place.raw, other, recipe="center-crop", settings=[LOSSLESS, "crop.size=[48,48]"],
+        engine="serial", contact=False,
+    )  # fmt: skip
+    with pytest.raises(ConfigError, match=r"another recipe \(center-crop\).*give the raw folder"):
+        facecrop.predict([place.run.folder], other, out=tmp_path / "a.csv")
+
+
+def test_runs_of_different_recipes_are_sent_to_vote(place: Place, tmp_path: Path) -> None:
+    other = tmp_path / "other" / "runs" / "odd"
+    shutil.copytree(place.run.folder, other)
+    facts = json.loads((other / "run.json").read_text())
+    facts["card"]["recipe"]["crop"] = {"around": "center", "size": [48, 48]}
+    (other / "run.json").write_text(json.dumps(facts))
+    with pytest.raises(ConfigError, match=r"different recipes.*facecrop vote"):
+        facecrop.predict(
+            [place.run.folder, other], place.raw, out=tmp_path / "a.csv", engine="serial"
+        )
+    with pytest.raises(TableError, match="not the one whose fingerprint it has"):
+        facecrop.predict([other], place.raw, out=tmp_path / "a.csv", engine="serial")
+
+
+@pytest.mark.parametrize("name", shipped_recipes())
+@pytest.mark.parametrize("more", [[], ["crop.aspect=free"]], ids=["", "free"])
+def test_every_recipe_is_read_back_from_a_card_as_it_was(name: str, more: list[str]) -> None:
+    recipe = load_recipe(name, more)
+    assert recipe_of(_card(recipe), "here") == recipe
+
+
+def test_a_recipe_that_was_edited_in_a_card_is_refused() -> None:
+    card = _card(load_recipe("embedded"))
+    card["recipe"]["crop"]["margin"] = 0.5
+    with pytest.raises(TableError, match="here: the recipe is not the one"):
+        recipe_of(card, "here")
+    with pytest.raises(TableError, match="does not say by which recipe"):
+        recipe_of({}, "here")
+
+
+def _card(recipe: Recipe) -> dict[str, dict[str, dict[str, object]]]:
+    keys = ["a", *(finder.label for finder in recipe.look.finders)]
+    card = {
+        "recipe_fingerprint": recipe.fingerprint(keys).hex(),
+        "finders": {key: {"key": key} for key in keys},
+        "recipe": plain(recipe),
+    }
+    return tomllib.loads(toml_text(card))
+
+
+# Several models
+
+
+def test_a_run_asked_twice_answers_as_asked_once(place: Place, tmp_path: Path) -> None:
+    once = facecrop.predict([place.run.folder], place.out, out=tmp_path / "a.csv").said
+    twice = facecrop.predict([place.run.folder] * 2, place.out, out=tmp_path / "b.csv").said
+    assert twice.classes.tolist() == once.classes.tolist()
+    np.testing.assert_allclose(twice.distribution(), once.distribution(), atol=1e-12)
+
+
+def test_a_run_of_several_trainings_is_all_of_them(place: Place, tmp_path: Path) -> None:
+    members = place.years.members()
+    whole = facecrop.predict([place.years.folder], place.out, out=tmp_path / "a.parquet")
+    apart = [
+        facecrop.predict([one.folder], place.out, out=tmp_path / "b.parquet").said
+        for one in members
+    ]
+    assert whole.models == len(members) == 2
+    mean = (apart[0].distribution() + apart[1].distribution()) / 2
+    np.testing.assert_allclose(whole.said.distribution(), mean, atol=1e-12)
+    assert np.abs(apart[0].distribution() - apart[1].distribution()).max() > 1e-3
+
+
+def test_ages_are_told_by_models_that_know_years(place: Place, tmp_path: Path) -> None:
+    facecrop.predict([place.years.folder], place.out, out=tmp_path / "a.parquet")
+    ages = table(tmp_path / "a.parquet")["age"].to_numpy()
+    assert ((ages > 0) & (ages < 100)).all()
+    facecrop.predict([place.run.folder], place.out, out=tmp_path / "b.parquet")
+    assert "age" not in table(tmp_path / "b.parquet").column_names
+
+
+def test_what_flip_adds_is_blind_to_mirrors(place: Place, tmp_path: Path) -> None:
+    mirrored = tmp_path / "raw"
+    for path in place.raw.glob("*/*.png"):
+        to = mirrored / path.relative_to(place.raw)
+        to.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(to), cv2.imread(str(path))[:, ::-1])
+    options = {"out": tmp_path / "a.csv", "work": tmp_path / "work", "engine": "serial"}
+    plain_way = facecrop.predict([place.run.folder], place.out, out=tmp_path / "b.csv").said
+    one = facecrop.predict([place.run.folder], place.out, out=tmp_path / "b.csv", tta=["flip"]).said
+    other = facecrop.predict([place.run.folder], mirrored, tta=["flip"], **options).said
+    np.testing.assert_allclose(one.distribution(), other.distribution(), atol=1e-5)
+    assert np.abs(one.distribution() - plain_way.distribution()).max() > 1e-5
+
+
+# Pictures that cannot be seen
+
+
+@pytest.fixture
+def flat(tmp_path: Path) -> Path:
+    """What a competition hands out: pictures of strangers, and a list of what is asked."""
+    images = tmp_path / "eval" / "images"
+    images.mkdir(parents=True)
+    for number in range(3):
+        cv2.imwrite(str(images / f"{number:03d}.png"), texture(900 + number, 96, 64, blob=20))
+    (images / "bad.jpg").write_bytes(b"no picture at all")
+    asked = ["002.png", "bad.jpg", "gone.jpg", "000.png"]
+    rows = "".join(f"{one},0\n" for one in asked)
+    (tmp_path / "eval" / "info.csv").write_text("ImageID,ans\n" + rows)
+    return tmp_path / "eval"
+
+
+def test_a_competition_gets_an_answer_to_each_question_and_the_user_hears_of_guesses(
+    place: Place, flat: Path, tmp_path: Path
+) -> None:
+    ended = typed(
+        "predict", place.run.folder, flat, "--out", tmp_path / "p.csv",
+        "--submission", tmp_path / "s.csv", "--work", tmp_path / "work", "--engine", "serial",
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    said = read_predictions(tmp_path / "p.csv")
+    handed = read_predictions(tmp_path / "s.csv")
+    assert said.keys == ("000.png", "001.png", "002.png", "bad.jpg")
+    assert handed.keys == ("002.png", "bad.jpg", "gone.jpg", "000.png")
+    answer = dict(zip(said.keys, said.classes.tolist(), strict=True))
+    common = answer["bad.jpg"]
+    assert handed.classes.tolist() == [answer["002.png"], common, common, answer["000.png"]]
+    assert "4 images by 1 model: 3 ok, 1 reject" in ended.stdout
+    words = ", ".join(MASK_TASK.decode(common).values())
+    assert f"1 image cannot be seen: answered with the class most common in training ({words})" in (
+        ended.stdout
+    )
+    assert "not-image" in ended.stdout
+    assert "1 image asked for without a picture" in ended.stdout
+    assert "1 image that nobody asked for: left out (001.png)" in ended.stdout
+
+
+def test_of_strangers_each_is_a_person_of_their_own(
+    place: Place, flat: Path, tmp_path: Path
+) -> None:
+    options = {"out": tmp_path / "a.csv", "work": tmp_path / "work", "engine": "serial"}
+    result = facecrop.predict([place.run.folder], flat, by_person=True, **options)
+    assert any("--by-person changes nothing" in warning for warning in result.warnings)
+
+
+def test_the_pictures_of_a_person_agree_about_gender_and_age(place: Place, tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    shutil.copytree(place.raw, raw)
+    blind = min(raw.glob("*/mask1.png"))
+    blind.write_bytes(b"no picture at all")
+    options = {"out": tmp_path / "a.parquet", "work": tmp_path / "work", "engine": "serial"}
+    result = facecrop.predict([place.run.folder], raw, by_person=True, **options)
+    rows = table(tmp_path / "a.parquet").to_pylist()
+    people: dict[str, set[tuple[str, str]]] = {}
+    for row in rows:
+        people.setdefault(row["profile"], set()).add((row["pred_gender"], row["pred_age_group"]))
+    assert {len(answers) for answers in people.values()} == {1}
+    (hidden,) = [row for row in rows if row["status"] == "reject"]
+    others = [row for row in rows if row["profile"] == hidden["profile"] and row is not hidden]
+    assert hidden["p_gender_male"] == pytest.approx(others[0]["p_gender_male"], abs=1e-6)
+    assert hidden["pred_mask"] == result.prior["mask"]
+    assert result.rejects == {"not-image": 1}
+
+
+def test_a_folder_in_which_nothing_can_be_seen_is_an_error(place: Place, tmp_path: Path) -> None:
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "a.jpg").write_bytes(b"no picture")
+    options = {"out": tmp_path / "a.csv", "work": tmp_path / "work", "engine": "serial"}
+    with pytest.raises(TableError, match="none of the pictures has a usable crop"):
+        facecrop.predict([place.run.folder], tmp_path / "raw", **options)
+    assert not (tmp_path / "a.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "nothing to write"),
+        ({"out": "p.txt"}, r"must end in \.csv or \.parquet"),
+        ({"out": "no/p.csv"}, "there is no folder 'no'"),
+        ({"out": "p.csv", "tta": ["flop"]}, "no test-time augmentation named 'flop'.*'flip'"),
+        ({"out": "p.csv", "device": "tpu"}, "no device 'tpu'"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_before_any_work(
+    place: Place, options: dict[str, str], message: str
+) -> None:
+    paths = {name: Path(value) if name == "out" else value for name, value in options.items()}
+    with pytest.raises(ConfigError, match=message):
+        facecrop.predict([place.run.folder], place.out, **paths)
+
+
+def test_a_folder_that_is_no_run_says_how_runs_are_made(place: Place, tmp_path: Path) -> None:
+    ended = typed("predict", tmp_path, place.out, "--out", tmp_path / "p.csv")
+    assert ended.returncode == 1
+    assert "runs are made by: facecrop train OUT" in ended.stderr
+
+
+# How models decide together
+
+
+def answer_of(
+    rows: np.ndarray, space: LabelSpace = MASK_TASK, correction: np.ndarray | None = None
+) -> Answer:
+    shift = None if correction is None else torch.from_numpy(correction)
+    return Answer(space, torch.from_numpy(np.log(rows)), shift)
+
+
+def test_one_model_answers_with_its_prior_correction_and_tells_its_own_probabilities() -> None:
+    rng = np.random.default_rng(0)
+    rows, prior = rng.dirichlet(np.ones(CLASSES), 40), rng.dirichlet(np.ones(CLASSES))
+    said = Said(answer_of(rows, correction=np.log(prior)), prior)
+    keys = tuple(map(str, range(40)))
+    outcome = together([said], keys)
+    assert outcome.classes.tolist() == said.answer.joint.tolist()
+    assert outcome.classes.tolist() != rows.argmax(axis=1).tolist()
+    np.testing.assert_allclose(outcome.distribution(), rows, atol=1e-12)
+    assert together([said] * 3, keys).classes.tolist() == outcome.classes.tolist()
+
+
+def test_models_of_one_label_each_answer_all_of_them() -> None:
+    rng = np.random.default_rng(0)
+    parts = {axis: rng.dirichlet(np.ones(len(words)), 6) for axis, words in MASK_TASK.axes}
+    said = [
+        Said(answer_of(rows, space_of([axis])), np.full(rows.shape[1], 1 / rows.shape[1]))
+        for axis, rows in parts.items()
+    ]
+    outcome = together(said[::-1], tuple("abcdef"))
+    assert outcome.space == MASK_TASK
+    for axis, shares in marginals(outcome.distribution(), MASK_TASK).items():
+        np.testing.assert_allclose(shares, parts[axis])
+        assert outcome.of_axis(axis).classes.tolist() == parts[axis].argmax(axis=1).tolist()
+
+
+def test_the_prior_answer_is_what_was_most_common_whatever_the_correction() -> None:
+    prior = np.full(CLASSES, 0.01)
+    prior[13] = 1 - 0.17
+    said = Said(answer_of(np.full((1, CLASSES), 1 / CLASSES), correction=np.log(prior)), prior)
+    assert prior_of([said]).classes.tolist() == [13]
+    np.testing.assert_allclose(prior_of([said]).distribution(), prior[None])
+
+
+def test_what_cannot_be_seen_gets_the_prior_unless_its_person_is_known() -> None:
+    rng = np.random.default_rng(3)
+    rows = rng.dirichlet(np.ones(CLASSES), 2)
+    said = Said(answer_of(rows), rng.dirichlet(np.ones(CLASSES)))
+    prior = prior_of([said])
+    answered = together([said], ("b", "d"))
+    keys, at = ("a", "b", "c", "d"), np.array([1, 3])
+    alone = everybody(answered, at, keys, prior)
+    np.testing.assert_allclose(alone.distribution()[[1, 3]], rows)
+    np.testing.assert_allclose(alone.distribution()[0], said.prior)
+    assert alone.classes[2] == prior.classes[0]
+    shared = everybody(answered, at, keys, prior, ["p", "p", "q", "r"])
+    np.testing.assert_allclose(shared.distribution().sum(axis=1), 1)
+    np.testing.assert_allclose(shared.distribution()[2], said.prior)  # nobody knows q
+    for axis in ("gender", "age_group"):
+        np.testing.assert_allclose(
+            shared.of_axis(axis).distribution()[0], answered.of_axis(axis).distribution()[0]
+        )
+        assert shared.of_axis(axis).classes[0] == answered.of_axis(axis).classes[0]
+    np.testing.assert_allclose(
+        shared.of_axis("mask").distribution()[0], prior.of_axis("mask").distribution()[0]
+    )
+    np.testing.assert_allclose(shared.distribution()[1], rows[0])
+
+
+# Export
+
+
+@pytest.mark.parametrize("which", ["run", "member"])
+def test_an_exported_model_says_the_same_of_bytes(place: Place, tmp_path: Path, which: str) -> None:
+    run: Run = place.run if which == "run" else place.years.members()[0]
+    file = tmp_path / "model.onnx"
+    assert typed("export", run.folder, file).returncode == 0
+    session = onnxruntime.InferenceSession(file)
+    pictures = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), np.uint8)
+    from facecrop.training.trained import load_run, predict_rows  # noqa: PLC0415 - this test alone
+
+    expected = predict_rows(load_run(run.folder), [pictures])
+    said = session.run(list(expected), {"images": pictures})
+    for name, one in zip(expected, said, strict=True):
+        np.testing.assert_allclose(one, expected[name].numpy(), atol=1e-4)
+    facts = json.loads(session.get_modelmeta().custom_metadata_map["facecrop"])
+    assert facts["labels"]["gender"] == ["male", "female"]
+    assert sum(facts["counts"]) > 0
+    assert facts["center_crop"] == [80, 60]
+
+
+def test_what_cannot_be_exported_says_why(place: Place, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"must end in \.onnx"):
+        facecrop.export(place.run.folder, tmp_path / "model.bin")
+    with pytest.raises(ConfigError, match="there is no folder"):
+        facecrop.export(place.run.folder, tmp_path / "no" / "model.onnx")
+    with pytest.raises(TableError, match="holds 2 trainings"):
+        facecrop.export(place.years.folder, tmp_path / "model.onnx")
