@@ -1,6 +1,7 @@
 """Memory of parent and workers over the number of images.
 
     python benchmarks/memory.py --images 1000 20000
+    python benchmarks/memory.py --folder FOLDER         # draws once, measures again and again
 
 Peak resident memory of each process, as the kernel counts it (VmHWM), read fifty times a second
 while the command runs. The growth a row is that between the two numbers of images: make them
@@ -69,15 +70,16 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--images", type=int, nargs=2, default=[1000, 20000])
-    parser.add_argument("--keep", type=Path, help="keep the larger dataset here")
+    parser.add_argument("--folder", type=Path, help="the drawn pictures stay here")
     options = parser.parse_args()
     found = []
     for wanted in options.images:
         with tempfile.TemporaryDirectory() as temporary:
-            folder = options.keep if options.keep and wanted == options.images[1] else temporary
-            raw = Path(folder, "raw")
-            images = draw(raw, wanted)
-            parent, workers = peaks(raw, Path(folder, "out"))
+            raw = (options.folder or Path(temporary)) / f"raw-{wanted}"
+            if not raw.exists():
+                draw(raw, wanted)
+            images = sum(1 for _ in raw.rglob("*.jpg"))
+            parent, workers = peaks(raw, Path(temporary, "out"))
         found.append((images, parent, max(workers)))
         each = [round(worker / 1e6, 1) for worker in workers]
         print(f"{images:7,} images   parent {parent / 1e6:7.1f} MB   workers {each} MB")

@@ -84,8 +84,7 @@ def bare_loop(raw: Path, processes: int) -> float:
 def facecrop(*arguments: str) -> tuple[float, float, dict[str, Any]]:
     """Run the command a user types; return wall seconds, CPU seconds and its last event."""
     with tempfile.NamedTemporaryFile(suffix=".jsonl") as log:
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        start = time.perf_counter()
+        before, start = _children(), time.perf_counter()
         subprocess.run(
             [sys.executable, "-m", "facecrop", "preprocess", *arguments, "--log-json", log.name],
             check=True,
@@ -93,23 +92,21 @@ def facecrop(*arguments: str) -> tuple[float, float, dict[str, Any]]:
             timeout=TIMEOUT_S,
         )
         seconds = time.perf_counter() - start
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
         events = Path(log.name).read_text().splitlines()
-    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return seconds, used, json.loads(events[-1])
+    return seconds, _children() - before, json.loads(events[-1])
 
 
-def render_alone(raw: Path, out: Path, processes: int) -> float:
-    """Return the seconds that decode, render and encode alone take, given all findings."""
+def render_alone(raw: Path, out: Path, processes: int) -> tuple[float, float]:
+    """Decode, render and encode the crops of a dataset once more, given all findings.
+
+    Returns:
+        Wall seconds and CPU seconds, starting and ending the processes included, and a sync.
+    """
     from facecrop.commands.ledger import Ledger
 
-    rows = (
-        Ledger(out)
-        .previous()
-        .select(["path", "crop_x0", "crop_y0", "crop_x1", "crop_y1"])
-        .to_pylist()
-    )
-    start = time.perf_counter()
+    sides = [f"crop_{side}" for side in ("x0", "y0", "x1", "y1")]
+    rows = Ledger(out).previous().select(["path", *sides]).to_pylist()
+    before, start = _children(), time.perf_counter()
     with (
         multiprocessing.get_context("spawn").Pool(processes) as pool,
         tempfile.TemporaryDirectory() as folder,
@@ -117,7 +114,16 @@ def render_alone(raw: Path, out: Path, processes: int) -> float:
         parts = [(str(raw), rows[number::processes], folder) for number in range(processes)]
         pool.starmap_async(_render_rows, parts).get(TIMEOUT_S)
         os.sync()
-    return time.perf_counter() - start
+        seconds = time.perf_counter() - start
+        pool.close()
+        pool.join()
+    return seconds, _children() - before
+
+
+def _children() -> float:
+    """Return the CPU seconds of all child processes that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _render_rows(raw: str, rows: list[dict[str, Any]], out: str) -> None:
@@ -128,7 +134,7 @@ def _render_rows(raw: str, rows: list[dict[str, Any]], out: str) -> None:
     from facecrop.images.frames import Box
 
     cv2.setNumThreads(1)
-    recipe = load_recipe("embedded", ["crop.margin=0.4"])
+    recipe = load_recipe("embedded")
     values = np.full((256, 256), 255, np.uint8)
     values[:64] = 0
     for number, row in enumerate(rows):
@@ -172,18 +178,36 @@ def nothing_to_do(raw: Path, out: Path) -> None:
 
 
 def new_margin(raw: Path, out: Path, repeat: int) -> None:
-    """Compare a new margin with decode, render and encode alone, in turns."""
+    """Compare a new margin with decode, render and encode alone of the same crops, in turns."""
     cores = len(os.sched_getaffinity(0))
-    alone = ours = float("inf")
-    for number in range(repeat):
-        alone = min(alone, render_alone(raw, out, cores))
-        margin = f"crop.margin=0.{4 + number}"
-        seconds, _, event = facecrop(str(raw), str(out), "--no-contact", "--set", margin)
-        ours = min(ours, seconds)
+    ours, alone = [], []
+    start = (
+        0.1 + time.time_ns() % 1000 / 1e5
+    )  # not that of the run before, which left nothing to do
+    for number in range(repeat):  # in turns, so that both meet the same noise
+        # Small ones: beyond, crops that the picture's border limits would not change.
+        margin = f"crop.margin={start + 0.05 * (number % 3):.5f}"
+        _warm(raw)
+        seconds, used, event = facecrop(str(raw), str(out), "--no-contact", "--set", margin)
+        ours.append((seconds, used))
+        _warm(raw)
+        alone.append(render_alone(raw, out, cores))
+        without = f"without a model {event['cached']:,} of {event['total']:,}"
+        print(
+            f"  {margin}   {ours[-1][0]:.2f} s, {ours[-1][1]:.2f} s of CPU   "
+            f"alone {alone[-1][0]:.2f} s, {alone[-1][1]:.2f} s of CPU   {without}"
+        )
+    (wall, cpu), (bare, bare_cpu) = (map(min, zip(*each, strict=True)) for each in (ours, alone))
     print(
-        f"new margin     {ours:7.2f} s   decode + render + encode alone {alone:.2f} s   "
-        f"ratio {ours / alone:.2f}   without a model {event['cached']:,} of {event['total']:,}"
+        f"new margin     {wall:7.2f} s   decode + render + encode alone {bare:.2f} s   "
+        f"ratio {wall / bare:.2f}   of CPU {cpu / bare_cpu:.2f}"
     )
+
+
+def _warm(raw: Path) -> None:
+    """Read all pictures: whoever comes first would else wait for the disk, and the other not."""
+    for path in raw.rglob("*.jpg"):
+        path.read_bytes()
 
 
 def main() -> None:

@@ -116,7 +116,8 @@ def find_manifest(kind: str, name_or_file: str, folder: str, suffix: str = ".tom
         if not path.is_file():
             raise ConfigError(f"{kind} file {name_or_file!r} does not exist")
         return path
-    shipped = {file.stem: file for file in sorted((manifests_dir() / folder).glob(f"*{suffix}"))}
+    files = (manifests_dir() / folder).glob(f"*{suffix}")
+    shipped = {file.stem: file for file in sorted(files, key=lambda file: file.stem)}
     if name_or_file not in shipped:
         near = get_close_matches(name_or_file, shipped, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
@@ -172,6 +173,47 @@ def _toml_value(text: str) -> object:
     return read["value"] if len(read) == 1 else text
 
 
+def toml_text(values: Mapping[str, Any], table: str = "") -> str:
+    """Return a mapping as TOML; None is left out, as TOML has no word for it.
+
+    Args:
+        values: Nested mappings of what JSON knows.
+        table: Name of the table that they are in, with dots.
+    """
+    plain_values = {
+        key: one for key, one in values.items() if not isinstance(one, Mapping) and one is not None
+    }
+    lines = [f"{_toml_key(key)} = {_toml_literal(one)}" for key, one in plain_values.items()]
+    if lines and table:
+        lines = ["", f"[{table}]", *lines]
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            inner = toml_text(value, f"{table}.{_toml_key(key)}" if table else _toml_key(key))
+            lines += [inner.rstrip()] if inner.strip() else []
+    return "\n".join(lines) + "\n"
+
+
+def _toml_key(key: str) -> str:
+    return (
+        key
+        if key.replace("-", "").replace("_", "").isalnum() and key.isascii()
+        else json.dumps(key)
+    )
+
+
+def _toml_literal(value: object) -> str:
+    if isinstance(value, Mapping):
+        inner = ", ".join(
+            f"{_toml_key(key)} = {_toml_literal(one)}"
+            for key, one in value.items()
+            if one is not None
+        )
+        return f"{{ {inner} }}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_toml_literal, value))}]"
+    return json.dumps(value, ensure_ascii=False)
+
+
 def validate(model: type[_S], data: Mapping[str, Any], place: str) -> _S:
     """Build settings from plain data.
 
@@ -192,11 +234,16 @@ def validate(model: type[_S], data: Mapping[str, Any], place: str) -> _S:
 
 def _fault(model: type[Settings], fault: dict[str, Any]) -> str:
     location = [str(part) for part in fault["loc"]]
-    key = ".".join(location)
+    *groups, last = _keys(model, location)
+    key = ".".join([*groups, last])
     if fault["type"] == "extra_forbidden":
         known = _fields_at(model, location[:-1])
-        near = get_close_matches(location[-1], known, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else f" Known here: {', '.join(known)}"
+        near = get_close_matches(last, known, n=1)
+        hint = (
+            f" Did you mean {'.'.join([*groups, near[0]])!r}?"
+            if near
+            else f" Known here: {', '.join(known)}"
+        )
         return f"no setting {key!r}.{hint}"
     if fault["type"] == "missing":
         return f"{key} must be given"
@@ -205,6 +252,17 @@ def _fault(model: type[Settings], fault: dict[str, Any]) -> str:
         return f"{key}: {fault['ctx']['error']}" if key else str(fault["ctx"]["error"])
     message = str(fault["msg"])
     return f"{key}: {message[0].lower()}{message[1:]}, got {fault['input']!r}"
+
+
+def _keys(model: type[Settings], location: list[str]) -> list[str]:
+    """Return a location as a user writes it: without the names of union members in between."""
+    return [
+        part
+        for number, part in enumerate(location)
+        if part in _fields_at(model, location[:number])
+        or part.isdecimal()
+        or number == len(location) - 1
+    ] or [""]
 
 
 def _fields_at(model: type[Settings], location: list[str]) -> list[str]:

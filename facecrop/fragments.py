@@ -65,12 +65,13 @@ def join(folder: Path, paths: Sequence[Path]) -> None:
         for path in paths:
             try:
                 with _open(path) as file:
-                    groups = [file.read_row_group(group) for group in range(file.num_row_groups)]
+                    groups = [_read(file, group) for group in range(file.num_row_groups)]
             except _UNREADABLE as error:
                 _remove_damaged(path, error)
                 continue
             for group in groups:
                 writer.write_table(group)
+            pa.default_memory_pool().release_unused()  # else it keeps a share of what it has seen
     for path in paths:
         path.unlink(missing_ok=True)
 
@@ -97,11 +98,18 @@ def read_prefixes(path: Path) -> list[NDArray[np.uint64]]:
         return []
 
 
-def read_group(path: str, number: int) -> Group:
-    """Return the findings of one row group; none if it is damaged or gone."""
+def open_groups(path: str) -> pq.ParquetFile | None:
+    """Open a fragment for `read_group`; None if it is damaged or gone."""
     try:
-        with _open(path) as file:
-            columns = file.read_row_group(number).to_pydict()
+        return _open(path)
+    except _UNREADABLE:
+        return None
+
+
+def read_group(file: pq.ParquetFile, number: int) -> Group:
+    """Return the findings of one row group; none if it is damaged."""
+    try:
+        columns = _read(file, number).to_pydict()
     except _UNREADABLE:
         return {}
     group: Group = {}
@@ -111,14 +119,19 @@ def read_group(path: str, number: int) -> Group:
 
 
 def _prefixes(file: pq.ParquetFile, number: int) -> NDArray[np.uint64]:
-    digests = file.read_row_group(number, columns=["digest"])["digest"].combine_chunks()
+    digests = _read(file, number, ["digest"])["digest"].combine_chunks()
     data = np.frombuffer(digests.buffers()[1], np.uint8).reshape(-1, 32)
     data = data[digests.offset : digests.offset + len(digests)]
     return np.ascontiguousarray(data[:, :8]).view(">u8").ravel().astype(np.uint64)
 
 
 def _open(path: Path | str) -> pq.ParquetFile:
-    return pq.ParquetFile(path, page_checksum_verification=True)
+    return pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False)
+
+
+def _read(file: pq.ParquetFile, number: int, columns: list[str] | None = None) -> pa.Table:
+    """Return a row group; in this thread, as each of others would keep memory of its own."""
+    return file.read_row_group(number, columns, use_threads=False)
 
 
 def _remove_damaged(path: Path, error: Exception) -> None:

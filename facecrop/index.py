@@ -1,7 +1,7 @@
 """The spine: records, the reasons for what became of them, and the two tables that hold them."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
 from uuid import uuid4
@@ -107,6 +107,20 @@ def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
         raise TableError(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
 
 
+def read_batches(path: Path) -> Iterator[pa.Table]:
+    """Read a Parquet file a row group at a time.
+
+    Raises:
+        TableError: It is not there, or cannot be read.
+    """
+    try:
+        with pq.ParquetFile(path, pre_buffer=False) as file:
+            for group in range(file.num_row_groups):
+                yield file.read_row_group(group, use_threads=False)
+    except (pa.ArrowException, OSError) as error:
+        raise TableError(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
+
+
 def write_table(table: pa.Table, path: Path) -> None:
     """Write a Parquet table so that `path` is either the old file or the whole new one.
 
@@ -121,6 +135,24 @@ def write_table(table: pa.Table, path: Path) -> None:
             table, temporary, compression="zstd", row_group_size=1 << 17
         ),
     )
+
+
+def write_batches(batches: Iterable[pa.Table], schema: pa.Schema, path: Path) -> None:
+    """Write a Parquet table as `write_table` does, from parts that need not be held together.
+
+    Each part becomes a row group: equal parts give equal bytes.
+
+    Raises:
+        StoreError: The disk is full, or the folder cannot be written.
+    """
+
+    def write(temporary: Path) -> None:
+        with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+            for batch in batches:
+                writer.write_table(batch)
+                pa.default_memory_pool().release_unused()  # else it keeps what each column took
+
+    write_atomic(path, write)
 
 
 def write_atomic(path: Path, write: Callable[[Path], object]) -> None:

@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
+from pyarrow.parquet import ParquetFile
 
 from facecrop import fragments
 from facecrop.errors import StoreError
@@ -29,6 +30,10 @@ _TEMPORARY = f".*.{'?' * 32}.tmp"
 """What half-written tables beside the store are called (`index.write_atomic`)."""
 
 _CACHED_GROUPS = 24
+_OPEN_FILES = 16
+"""To open a large fragment is to read where its hundreds of groups lie: as much as reading one."""
+_CACHED_IMAGES = 256
+"""More than a profile usually has: each finder in turn asks about all pictures of a profile."""
 _ROWS_PER_FILE = 16_384
 _FEW_FRAGMENTS = 4
 
@@ -178,21 +183,32 @@ class Lookup:
         self.path = path
         self.fragments = fragments
         self._table: _Places | None = None
+        self._files: OrderedDict[int, ParquetFile | None] = OrderedDict()
         self._groups: OrderedDict[int, Group] = OrderedDict()
+        self._images: OrderedDict[bytes, Known] = OrderedDict()
 
     def __reduce__(self) -> tuple[type["Lookup"], tuple[str, tuple[str, ...]]]:
         return Lookup, (self.path, self.fragments)
 
     def find(self, digest: bytes) -> Mapping[bytes, tuple[str, bytes | None]]:
         """Return the findings about an image: key -> facts and alpha, as they were written."""
+        found = self._images.get(digest)
+        if found is None:
+            found = self._images[digest] = self._look_up(digest)
+            if len(self._images) > _CACHED_IMAGES:
+                self._images.popitem(last=False)
+        return found
+
+    def _look_up(self, digest: bytes) -> Known:
         if self._table is None:
-            self._table = np.load(self.path, mmap_mode="r")
+            # Mapped, but without what numpy's own type for that costs at each access.
+            self._table = np.load(self.path, mmap_mode="r").view(np.ndarray)
         prefixes, places = self._table
         prefix = np.uint64(int.from_bytes(digest[:8]))
         first = np.searchsorted(prefixes, prefix, side="left")
         last = np.searchsorted(prefixes, prefix, side="right")
         found: Known = {}
-        for place in sorted({int(place) for place in places[first:last]}):
+        for place in sorted(set(places[first:last].tolist())):
             found |= self._group(place).get(digest, {})
         return found
 
@@ -201,11 +217,24 @@ class Lookup:
         if place in self._groups:
             self._groups.move_to_end(place)
             return self._groups[place]
-        group = fragments.read_group(self.fragments[place >> 32], place & 0xFFFFFFFF)
+        file = self._file(place >> 32)
+        group = fragments.read_group(file, place & 0xFFFFFFFF) if file else {}
         self._groups[place] = group
         if len(self._groups) > _CACHED_GROUPS:
             self._groups.popitem(last=False)
         return group
+
+    def _file(self, number: int) -> ParquetFile | None:
+        """Return an open fragment, None if it cannot be read; the last few stay open."""
+        if number in self._files:
+            self._files.move_to_end(number)
+            return self._files[number]
+        file = self._files[number] = fragments.open_groups(self.fragments[number])
+        if len(self._files) > _OPEN_FILES:
+            _, oldest = self._files.popitem(last=False)
+            if oldest is not None:
+                oldest.close()
+        return file
 
 
 def _places(number: int, path: Path) -> _Places:

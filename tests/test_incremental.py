@@ -4,6 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from fakes import FakeDetector, draw, usual_face, write_png, write_profiles
 from runs import content, recipe, rows, run, trust
@@ -193,6 +194,54 @@ def test_kept_files_survive_a_new_format_and_come_back_when_lost(raw: Path, out:
     assert kept[3].is_file()
     trust(out)
     assert run(raw, out, recipe=as_png, keep=["alpha", "boxes"]).progress.total == 0
+
+
+def test_what_was_kept_goes_with_the_crop_it_belongs_to(raw: Path, out: Path) -> None:
+    run(raw, out, keep=["alpha", "boxes"])
+    trust(out)
+    run(raw, out)
+    assert len(list((out / "boxes").rglob("*.jpg"))) == 12, "the crops are the same"
+    run(raw, out, recipe=recipe(margin=0.4), keep=["alpha"])
+    assert not list((out / "boxes").rglob("*.jpg")), "they show another crop"
+    assert len(list((out / "alpha").rglob("*.png"))) == 12
+
+
+def test_a_replaced_crop_that_has_another_name_elsewhere_stays_what_it_was_there(
+    raw: Path, out: Path, tmp_path: Path
+) -> None:
+    crop = out / rows(out)[3]["image"]
+    before = crop.read_bytes()
+    (tmp_path / "hard").hardlink_to(crop)
+    (tmp_path / "elsewhere.jpg").write_bytes(b"not ours")
+    other = out / rows(out)[4]["image"]
+    other.unlink()
+    other.symlink_to(tmp_path / "elsewhere.jpg")
+    run(raw, out, recipe=recipe(margin=0.4))
+    assert (tmp_path / "hard").read_bytes() == before
+    assert (tmp_path / "elsewhere.jpg").read_bytes() == b"not ours"
+    assert crop.read_bytes() != before
+    run(raw, tmp_path / "direct", recipe=recipe(margin=0.4))
+    assert content(out) == content(tmp_path / "direct")
+
+
+def test_nothing_is_left_of_crops_that_were_replaced(raw: Path, out: Path) -> None:
+    run(raw, out, recipe=recipe(margin=0.4))
+    assert not list((out / ".store" / "tmp").iterdir())
+
+
+def test_a_claim_that_changed_in_the_table_needs_no_pixel(raw: Path, tmp_path: Path) -> None:
+    table = raw / "table.csv"
+    lines = [
+        f"{path.relative_to(raw).as_posix()},{path.parent.name}" for path in raw.rglob("*.png")
+    ]
+    table.write_text("\n".join(["path,profile,age", *(f"{line},30" for line in lines)]))
+    run(table, tmp_path / "out")
+    trust(tmp_path / "out")
+    table.write_text("\n".join(["path,profile,age", *(f"{line},31" for line in lines)]))
+    result = run(table, tmp_path / "out")
+    assert (result.progress.total, result.unread) == (0, 12)
+    assert {row["age_raw"] for row in rows(tmp_path / "out")} == {31}
+    assert set(pq.read_table(tmp_path / "out" / "labels.parquet")["age"].to_pylist()) == {31}
 
 
 def test_an_alpha_cannot_be_kept_where_no_model_finds_one(raw: Path, tmp_path: Path) -> None:

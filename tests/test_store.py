@@ -101,7 +101,7 @@ def test_a_lookup_is_mapped_and_travels_as_two_names(store: Store) -> None:
     store.write(FINDER, some(0, 3))
     lookup = store.write_lookup([FINDER])
     lookup.find(some(0, 1)[0].digest)
-    assert isinstance(lookup._table, np.memmap)  # noqa: SLF001 - shared by all workers
+    assert isinstance(lookup._table.base, np.memmap)  # noqa: SLF001 - shared by all workers
     copy = pickle.loads(pickle.dumps(lookup))  # noqa: S301 - made here
     assert (copy.path, copy.fragments) == (lookup.path, lookup.fragments)
     assert len(pickle.dumps(lookup)) < 1000

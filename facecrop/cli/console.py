@@ -3,8 +3,8 @@
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -42,9 +42,16 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     return result
 
 
+class Show(Protocol):
+    """What moves a progress bar."""
+
+    def __call__(self, done: int, total: int, note: str = "") -> None:
+        """Show how far it is, with a word about it."""
+
+
 @contextmanager
-def bar(where: "Console", title: str, things: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a progress bar with rate and time left; yields what takes (done, total)."""
+def bar(where: "Console", title: str, things: str) -> Iterator[Show]:
+    """Show a progress bar with rate and time left; yields what moves it."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
 
     progress = Progress(
@@ -52,17 +59,36 @@ def bar(where: "Console", title: str, things: str) -> Iterator[Callable[[int, in
         BarColumn(),
         TextColumn("{task.completed:,}/{task.total:,} {task.fields[things]}  {task.fields[rate]}"),
         TimeRemainingColumn(compact=True),
+        TextColumn("{task.fields[note]}"),
         console=where,
         transient=True,
         disable=not where.is_terminal,
     )
-    task = progress.add_task(title, total=1, things=things, rate="")
+    task = progress.add_task(title, total=1, things=things, rate="", note="")
 
-    def show(done: int, total: int) -> None:
+    def show(done: int, total: int, note: str = "") -> None:
+        if progress.disable:
+            return  # the rate alone is a sum over the last thousand calls
         speed = progress.tasks[task].speed
-        progress.update(task, completed=done, total=total, rate=f"{speed:,.0f}/s" if speed else "")
+        rate = f"{speed:,.0f}/s" if speed else ""
+        progress.update(task, completed=done, total=total, rate=rate, note=note)
 
     with progress:
+        yield show
+
+
+@contextmanager
+def stages(where: "Console", things: str) -> Iterator[Callable[[str, int, int], None]]:
+    """Show a progress bar for one stage after the other; yields what takes (title, done, total)."""
+    with ExitStack() as stack:
+        shown: dict[str, Show] = {}
+
+        def show(title: str, done: int, total: int) -> None:
+            if title not in shown:
+                stack.close()  # the bar of the stage before
+                shown[title] = stack.enter_context(bar(where, title, things))
+            shown[title](done, total)
+
         yield show
 
 

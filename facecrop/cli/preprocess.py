@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Self, TextIO
 
 import typer
 
-from facecrop.cli.console import console, duration, plural, size, table
+from facecrop.cli.console import bar, console, duration, plural, size, table
 from facecrop.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -74,7 +74,13 @@ def preprocess(
     settings = [*(set_ or [])]
     settings += [f"encode.format={json.dumps(format_)}"] if format_ is not None else []
     settings += [f"encode.quality={quality}"] if quality is not None else []
-    with _Reporter(out_console, log_json) as report:
+    with bar(out_console, "preprocess", "images") as show, _Log(log_json) as log:
+        show(0, 0, "starting")
+
+        def report(progress: "Progress") -> None:
+            show(progress.done, progress.total, _counts(progress))
+            log.write("progress", progress)
+
         result = library.preprocess(
             raw,
             out,
@@ -92,77 +98,47 @@ def preprocess(
             contact=contact,
             report=report,
         )
-        report.end(result)
-    _print_result(out_console, result)
-    library.check_rejects(result, max_rejects)
-
-
-class _Reporter:
-    """Shows a bar on a terminal and writes events to a file; either may be absent."""
-
-    def __init__(self, where: "Console", log: Path | None) -> None:
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
-
-        self._bar = Progress(
-            TextColumn("[bold]preprocess"),
-            BarColumn(),
-            TextColumn("{task.completed:,}/{task.total:,}  {task.fields[rate]}"),
-            TimeRemainingColumn(compact=True),
-            TextColumn("{task.fields[counts]}"),
-            console=where,
-            transient=True,
-            disable=not where.is_terminal,
-        )
-        self._log = _open(log) if log else None
-        self._task = self._bar.add_task(
-            "", total=0, rate="", counts="starting", visible=where.is_terminal
-        )
-
-    def __enter__(self) -> Self:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-        if self._log:
-            self._log.close()
-
-    def __call__(self, progress: "Progress") -> None:
-        speed = self._bar.tasks[self._task].speed
-        counts = "  ".join(
-            f"{status} {count:,}" for status, count in sorted(progress.statuses.items())
-        )
-        self._bar.update(
-            self._task,
-            total=progress.total,
-            completed=progress.done,
-            rate=f"{speed:,.0f}/s" if speed else "",
-            counts=f"{counts}  cached {progress.cached:,}",
-        )
-        self._event("progress", progress)
-
-    def end(self, result: "PreprocessResult") -> None:
-        """Write the last event."""
-        self._event(
+        log.write(
             "end",
             result.progress,
             images=result.images,
             statuses=dict(result.statuses),
             seconds=round(result.seconds, 3),
         )
+    _print_result(out_console, result)
+    library.check_rejects(result, max_rejects)
 
-    def _event(self, kind: str, progress: "Progress", **facts: object) -> None:
-        if self._log:
+
+def _counts(progress: "Progress") -> str:
+    counts = "  ".join(f"{status} {count:,}" for status, count in sorted(progress.statuses.items()))
+    return f"{counts}  cached {progress.cached:,}"
+
+
+class _Log:
+    """Writes events as JSON lines to a file, if one was asked for."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._file = _open(path) if path else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file:
+            self._file.close()
+
+    def write(self, kind: str, progress: "Progress", **facts: object) -> None:
+        """Write one event."""
+        if self._file:
             event = {
                 "event": kind,
                 "total": progress.total,
                 "done": progress.done,
                 "cached": progress.cached,
+                "statuses": dict(progress.statuses),
             }
-            self._log.write(
-                json.dumps(event | {"statuses": dict(progress.statuses)} | facts) + "\n"
-            )
-            self._log.flush()
+            self._file.write(json.dumps(event | facts) + "\n")
+            self._file.flush()
 
 
 def _open(log: Path) -> TextIO:

@@ -1,7 +1,7 @@
 """What a dataset says of itself: its card, what was ignored, and the table beside the crops."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from os.path import relpath
 from pathlib import Path
@@ -10,11 +10,20 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from facecrop.config import plain
+from facecrop.config import plain, toml_text
 from facecrop.images.job import Weight, finder_key, source_key
 from facecrop.images.models import ModelStore
 from facecrop.images.recipe import Recipe
-from facecrop.index import CARD_FILE, INDEX_FILE, LABELS_FILE, read_table, write_atomic, write_table
+from facecrop.index import (
+    CARD_FILE,
+    INDEX_FILE,
+    INDEX_SCHEMA,
+    LABELS_FILE,
+    read_batches,
+    read_table,
+    write_atomic,
+    write_batches,
+)
 from facecrop.labels.ages import active_policy, policy_line
 from facecrop.labels.layouts import Scan
 
@@ -58,7 +67,7 @@ def write_card(
         "recipe": plain(recipe),
     }
     text = "# What this dataset was made from. Written by facecrop; read it, do not edit it.\n"
-    text += policy_line(active_policy(out)) + _toml(card)
+    text += policy_line(active_policy(out)) + toml_text(card)
     _write_text(out / CARD_FILE, text)
 
 
@@ -79,53 +88,24 @@ def write_scan(out: Path, scan: Scan) -> None:
 
 def write_metadata(out: Path) -> None:
     """Write `images/metadata.parquet`: both tables joined for each crop, for Hugging Face."""
-    index, labels = read_table(out / INDEX_FILE), read_table(out / LABELS_FILE)
-    joined = index
-    for name in labels.column_names[1:]:
-        joined = joined.append_column(labels.schema.field(name), labels[name])
-    joined = joined.filter(pc.is_valid(joined["image"]))
-    names = pc.replace_substring_regex(joined["image"], "^images/", "")
+    labels = read_table(out / LABELS_FILE)
+    own = labels.schema.names[1:]
+    name = pa.field("file_name", pa.string())
+    schema = pa.schema([name, *INDEX_SCHEMA, *(labels.schema.field(label) for label in own)])
+
+    def joined() -> Iterator[pa.Table]:
+        start = 0
+        for rows in read_batches(out / INDEX_FILE):
+            of_rows = labels.slice(start, len(rows))
+            start += len(rows)
+            names = pc.replace_substring_regex(rows["image"], "^images/", "")
+            columns = [names, *rows.columns, *(of_rows[label] for label in own)]
+            yield pa.table(columns, schema=schema).filter(pc.is_valid(rows["image"]))
+
     (out / "images").mkdir(exist_ok=True)
-    write_table(
-        joined.add_column(0, pa.field("file_name", pa.string()), names),
-        out / "images" / "metadata.parquet",
-    )
+    write_batches(joined(), schema, out / "images" / "metadata.parquet")
 
 
 def _write_text(path: Path, text: str) -> None:
     if not (path.exists() and path.read_text(encoding="utf-8") == text):
         write_atomic(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
-
-
-def _toml(values: Mapping[str, Any], table: str = "") -> str:
-    """Return a mapping as TOML; None is left out, as TOML has no word for it."""
-    plain_values = {
-        key: one for key, one in values.items() if not isinstance(one, Mapping) and one is not None
-    }
-    lines = [f"{_key(key)} = {_value(one)}" for key, one in plain_values.items()]
-    if lines and table:
-        lines = ["", f"[{table}]", *lines]
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            inner = _toml(value, f"{table}.{_key(key)}" if table else _key(key))
-            lines += [inner.rstrip()] if inner.strip() else []
-    return "\n".join(lines) + "\n"
-
-
-def _key(key: str) -> str:
-    return (
-        key
-        if key.replace("-", "").replace("_", "").isalnum() and key.isascii()
-        else json.dumps(key)
-    )
-
-
-def _value(value: object) -> str:
-    if isinstance(value, Mapping):
-        inner = ", ".join(
-            f"{_key(key)} = {_value(one)}" for key, one in value.items() if one is not None
-        )
-        return f"{{ {inner} }}"
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_value, value))}]"
-    return json.dumps(value, ensure_ascii=False)

@@ -7,17 +7,25 @@ run loses only the profiles in flight.
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from facecrop.errors import StoreError
-from facecrop.index import INDEX_FILE, INDEX_SCHEMA, read_table, write_table
+from facecrop.errors import StoreError, TableError
+from facecrop.images.rows import COLUMNS, Values
+from facecrop.index import (
+    INDEX_FILE,
+    INDEX_SCHEMA,
+    Status,
+    read_table,
+    write_batches,
+    write_table,
+)
+from facecrop.labels.raw import RAW_SCHEMA
 
 STATE_SCHEMA = pa.schema(
     [
@@ -29,7 +37,18 @@ STATE_SCHEMA = pa.schema(
 LEDGER_SCHEMA = pa.schema([*INDEX_SCHEMA, *list(STATE_SCHEMA)[1:]])
 """Columns of the journal: those of the index, then those of the state."""
 
+_FOUND_SCHEMA = pa.schema([LEDGER_SCHEMA.field(name) for name in COLUMNS])
+
 _FLUSH_ROWS, _FLUSH_S = 4096, 5.0
+_PACKED_ROWS = 512
+"""Rows that are held as objects at most; then they become a table, in a fraction of the memory."""
+_BATCH_ROWS = 1 << 12
+"""Rows that are put in order and written at a time: a row group of the index."""
+SUMMARY = (
+    "path", "profile", "name", "digest", "mask_raw", "gender_raw", "age_raw",
+    "image", "status", "reason", "face_source",
+)  # fmt: skip
+"""What is still asked of the rows of a run when they are written."""
 
 
 class Ledger:
@@ -43,8 +62,13 @@ class Ledger:
         self.out = out
         self._state = out / ".store" / "state.parquet"
         self._journal = out / ".store" / "rows"
-        self._new: list[pa.Table] = []
-        self._rows: list[dict[str, Any]] = []
+        self._raw = RAW_SCHEMA.empty_table()
+        self._known: list[pa.Table] = []
+        self._fresh: list[pa.Table] = []
+        self._rows: list[Values] = []
+        self._fresh_rows = 0
+        self._writer = ThreadPoolExecutor(1)
+        self._writing: Future[None] | None = None
         self._last_flush = time.monotonic()
 
     def previous(self) -> pa.Table:
@@ -54,8 +78,8 @@ class Ledger:
             self._journal.glob("*.parquet"), key=lambda path: path.stat().st_mtime_ns
         ):
             try:
-                parts.append(pq.read_table(path).cast(LEDGER_SCHEMA))
-            except (pa.ArrowException, OSError, ValueError):
+                parts.append(read_table(path).cast(LEDGER_SCHEMA))
+            except (TableError, ValueError):
                 path.unlink()  # torn by a power failure: its rows are worked out again
         return _newest(parts)
 
@@ -64,68 +88,142 @@ class Ledger:
             return LEDGER_SCHEMA.empty_table()
         index = read_table(self.out / INDEX_FILE).select(INDEX_SCHEMA.names).cast(INDEX_SCHEMA)
         try:
-            state = pq.read_table(self._state).cast(STATE_SCHEMA)
-        except (pa.ArrowException, OSError, ValueError):
+            state = read_table(self._state).cast(STATE_SCHEMA)
+        except (TableError, ValueError):
             state = STATE_SCHEMA.empty_table()
         if state["path"].equals(index["path"]):
             joined = index
             for field in list(STATE_SCHEMA)[1:]:
                 joined = joined.append_column(field, state[field.name])
             return joined
-        return index.join(state, "path").select(LEDGER_SCHEMA.names).cast(LEDGER_SCHEMA)
+        joined = index.join(state, "path").sort_by("path")
+        return joined.select(LEDGER_SCHEMA.names).cast(LEDGER_SCHEMA)
 
-    def start(self, rows: pa.Table) -> None:
-        """Write the index with all its rows, finished or pending, before the first pixel."""
-        self._write(rows)
+    def start(self, raw: pa.Table, settled: pa.Table) -> None:
+        """Write the index with all its rows before the first pixel: settled ones, others pending.
 
-    def add(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Take finished rows; they are on disk after a few seconds."""
+        Args:
+            raw: What RAW tells of every record, with `RAW_SCHEMA`.
+            settled: Rows that stay.
+        """
+        self._raw, self._known = raw, [settled.select(COLUMNS)]
+        self._write(settled)
+
+    def add(self, rows: Sequence[Values]) -> None:
+        """Take finished rows (`images.rows.COLUMNS`); they are on disk after a few seconds."""
         self._rows.extend(rows)
-        if len(self._rows) >= _FLUSH_ROWS or time.monotonic() - self._last_flush > _FLUSH_S:
-            self.flush()
+        self._fresh_rows += len(rows)
+        if len(self._rows) >= _PACKED_ROWS:
+            self._pack()
+        due = self._fresh_rows >= _FLUSH_ROWS or time.monotonic() - self._last_flush > _FLUSH_S
+        if due and (self._writing is None or self._writing.done()):
+            self._start_flush()
+
+    def _pack(self) -> None:
+        """Turn the rows taken last into a table."""
+        if self._rows:
+            columns = dict(zip(COLUMNS, zip(*self._rows, strict=True), strict=True))
+            self._fresh.append(pa.table(columns, schema=_FOUND_SCHEMA))
+            self._rows.clear()
 
     def flush(self) -> None:
-        """Write the rows taken so far to the journal, after the files they speak of.
+        """Write the rows taken so far to the journal, and wait until they are on disk.
 
         Raises:
             StoreError: The disk is full or cannot be written.
         """
-        if self._rows:
-            table = pa.Table.from_pylist(self._rows, schema=LEDGER_SCHEMA)
-            self._rows.clear()
-            self._new.append(table)
-            sync(self.out)
-            try:
-                self._journal.mkdir(parents=True, exist_ok=True)
-                write_table(table, self._journal / f"{uuid4().hex}.parquet")
-            except OSError as error:
-                raise StoreError(f"{self._journal} cannot be written: {error.strerror}") from None
+        self._start_flush()
+        self._wait()
+
+    def _start_flush(self) -> None:
+        """Have the rows taken so far written beside the run: a disk may take seconds to sync."""
+        self._wait()
+        self._pack()
+        if self._fresh:
+            self._writing = self._writer.submit(self._write_journal, pa.concat_tables(self._fresh))
+            self._known += self._fresh
+            self._fresh, self._fresh_rows = [], 0
         self._last_flush = time.monotonic()
 
-    def finish(self, settled: pa.Table) -> pa.Table:
-        """Write the index of settled and new rows; return it with its state columns."""
-        self.flush()
-        rows = _newest([settled, *self._new])
-        self._new.clear()
-        self._write(rows)
-        for path in self._journal.glob("*.parquet"):
-            path.unlink()
-        return rows
+    def _wait(self) -> None:
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.result()
 
-    def _write(self, rows: pa.Table) -> None:
+    def _write_journal(self, found: pa.Table) -> None:
+        """Write rows to the journal, with what RAW tells of them, after the files they speak of."""
+        places = pc.index_in(found["path"], value_set=self._raw["path"].combine_chunks())
+        rows = _rows(self._raw.take(places), found, LEDGER_SCHEMA.names)
         sync(self.out)
         try:
-            write_table(rows.select(STATE_SCHEMA.names), self._state)
-            write_table(rows.select(INDEX_SCHEMA.names), self.out / INDEX_FILE)
+            self._journal.mkdir(parents=True, exist_ok=True)
+            write_table(rows, self._journal / f"{uuid4().hex}.parquet")
+        except OSError as error:
+            raise StoreError(f"{self._journal} cannot be written: {error.strerror}") from None
+
+    def finish(self) -> pa.Table:
+        """Write the index of settled and new rows; return its columns `SUMMARY`."""
+        self.flush()
+        known = _joined(self._known)
+        places = self._write(known)
+        for path in self._journal.glob("*.parquet"):
+            path.unlink()
+        return _rows(self._raw, _taken(known, SUMMARY, places), SUMMARY)
+
+    def _write(self, known: pa.Table) -> pa.ChunkedArray:
+        """Write the index and the state: what is known of each record of RAW, else that it waits.
+
+        Rows are put in order batch by batch, so that there is never a second copy of all.
+
+        Returns:
+            (N,) where each record is among what is known, null if it is not.
+        """
+        sync(self.out)
+        places = pc.index_in(self._raw["path"], value_set=known["path"].combine_chunks())
+
+        def batches(schema: pa.Schema) -> Iterator[pa.Table]:
+            for start in range(0, len(places), _BATCH_ROWS):
+                found = _taken(known, schema.names, places.slice(start, _BATCH_ROWS))
+                yield _rows(self._raw.slice(start, _BATCH_ROWS), found, schema.names)
+
+        try:
+            write_batches(batches(STATE_SCHEMA), STATE_SCHEMA, self._state)
+            write_batches(batches(INDEX_SCHEMA), INDEX_SCHEMA, self.out / INDEX_FILE)
         except OSError as error:
             raise StoreError(f"{self.out} cannot be written: {error.strerror}") from None
+        return places
+
+
+def _rows(raw: pa.Table, found: pa.Table, names: Sequence[str]) -> pa.Table:
+    """Return some columns of the ledger: what RAW tells, and what was found, null while pending."""
+    columns = {name: (raw if name in RAW_SCHEMA.names else found)[name] for name in names}
+    if "status" in columns:
+        columns["status"] = pc.fill_null(columns["status"], Status.PENDING.value)
+    return pa.table(columns, schema=pa.schema([LEDGER_SCHEMA.field(name) for name in names]))
+
+
+def _taken(known: pa.Table, names: Sequence[str], places: pa.ChunkedArray) -> pa.Table:
+    """Return those of some columns that RAW does not tell, row by row as asked for."""
+    return known.select([name for name in names if name not in RAW_SCHEMA.names]).take(places)
+
+
+def _joined(parts: list[pa.Table]) -> pa.Table:
+    """Return one table in one piece; the parts are emptied column by column on the way."""
+    columns = {name: [part[name] for part in parts] for name in COLUMNS}
+    parts.clear()
+    joined = [
+        pa.concat_arrays([chunk for column in columns.pop(name) for chunk in column.chunks])
+        for name in COLUMNS
+    ]
+    return pa.table(joined, schema=_FOUND_SCHEMA)
 
 
 def _newest(parts: Sequence[pa.Table]) -> pa.Table:
     """Return the last row of each path over all parts, sorted by path."""
+    if len(parts) == 1:
+        return parts[0]
     rows = pa.concat_tables(parts).combine_chunks()
-    order = pc.sort_indices(rows["path"])
-    rows = rows.take(order)
+    rows = rows.take(pc.sort_indices(rows["path"]))
     if len(rows) < 2:  # noqa: PLR2004 - one row has no neighbour
         return rows
     paths = rows["path"].combine_chunks()

@@ -6,7 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from facecrop.images.pipeline import Result
+from facecrop.images.rows import COLUMNS
 from facecrop.labels.layouts import Scan
+
+_STATUS = COLUMNS.index("status")
 
 
 @dataclass(slots=True)
@@ -32,7 +35,7 @@ class Progress:
         """Count what a worker has done."""
         self.done += len(result.rows)
         self.cached += 0 if result.tally.calls else len(result.rows)
-        self.statuses.update(row["status"] for row in result.rows)
+        self.statuses.update(row[_STATUS] for row in result.rows)
         self.seconds.update(result.tally.seconds)
         self.calls.update(result.tally.calls)
         self.decodes += result.tally.decodes

@@ -2,20 +2,20 @@
 
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from facecrop.commands.card import write_card, write_metadata, write_scan
 from facecrop.commands.contact import write_contact
 from facecrop.commands.ledger import Ledger
 from facecrop.commands.memory import Memory
 from facecrop.commands.outcome import Estimate, PreprocessResult, Progress
-from facecrop.commands.plan_run import RunPlan, pending_rows, plan_run, raw_columns
+from facecrop.commands.plan_run import RunPlan, plan_run
 from facecrop.engines.local import LocalEngine
 from facecrop.engines.serial import SerialEngine
 from facecrop.engines.work import Task
@@ -28,6 +28,7 @@ from facecrop.images.pipeline import Pipeline, Result
 from facecrop.images.recipe import Recipe
 from facecrop.labels.current import write_labels
 from facecrop.labels.layouts import scan
+from facecrop.labels.raw import RAW_COLUMNS
 from facecrop.store import Lookup, Store
 
 ENGINES = ("local", "serial")
@@ -60,6 +61,7 @@ class Run:
         self.raw, self.out, self.name, self.recipe, self.keep = raw, out, name, recipe, keep
         self.scanned_ns = time.time_ns()
         self.scan = scan(raw, layout, skip=out.resolve())
+        self.records = self.scan.table()
         self.memory = Memory(out)
         self.ledger = Ledger(out)
         self.weights: dict[str, Weight] = {}
@@ -88,6 +90,7 @@ class Run:
         return plan_run(
             self.out,
             self.scan,
+            self.records,
             previous,
             self.fingerprint,
             scanned_ns=self.memory.scanned_ns,
@@ -106,12 +109,8 @@ class Run:
 
     def _try_some(self, plan: RunPlan, workers: int) -> Estimate:
         """Work through a few profiles, spread over the whole, into a folder that is thrown away."""
-        if not plan.profiles:
+        if not plan.images:
             return Estimate(0, 0.0, 0)
-        step = max(1, len(plan.profiles) // _TRIED_PROFILES)
-        some = [
-            tuple(replace(item, kept=None) for item in profile) for profile in plan.profiles[::step]
-        ]
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder)
             store = Store(out / ".store")
@@ -119,7 +118,7 @@ class Run:
             job = self._job(out, store.write_lookup(()))
             tried = Progress()
             start = time.perf_counter()
-            for result in self._results(job, [Task(some[:_TRIED_PROFILES])], 1):
+            for result in self._results(job, [plan.sample(_TRIED_PROFILES)], 1):
                 tried.add(result)
             took = time.perf_counter() - start
             size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
@@ -153,12 +152,15 @@ class Run:
         previous = self.ledger.previous()
         plan = self.plan(previous, verify=verify)
         progress = Progress(total=plan.images)
-        if plan.profiles or len(plan.settled) != len(previous):
+        rows = plan.settled
+        told = previous.select(RAW_COLUMNS)
+        changed = plan.images > 0 or not told.equals(rows.select(RAW_COLUMNS))
+        images = previous["image"]
+        del previous, told  # by now a second copy of what is settled
+        pa.default_memory_pool().release_unused()
+        if changed:
             rows = self._work(plan, workers, progress, report)
-            self._remove_obsolete(previous, rows)
-            changed = True
-        else:
-            rows, changed = plan.settled, False
+            self._remove_obsolete(images, rows["image"])
         orphans = self._finish(rows) if changed or not self.memory.complete else 0
         self.memory.write(self.scanned_ns, self.keep)
         page = write_contact(self.out, self.raw_root, self.recipe) if contact else None
@@ -172,32 +174,27 @@ class Run:
         report: Callable[[Progress], None] | None,
     ) -> pa.Table:
         store = Store(self.out / ".store")
-        files = {file.path: file for file in self.scan.files}
-        ours = {item.path for profile in plan.profiles for item in profile}
-        pending = pending_rows(file for file in self.scan.files if file.path in ours)
         self.memory.forget()
-        self.ledger.start(pa.concat_tables([plan.settled, pending]).sort_by("path"))
+        self.ledger.start(self.records, plan.settled)
         lookup = store.write_lookup(self.keys)
-        tasks = list(plan.tasks(workers))
         try:
-            for result in self._results(self._job(self.out, lookup), tasks, workers):
+            for result in self._results(self._job(self.out, lookup), plan.tasks(workers), workers):
                 progress.add(result)
-                self.ledger.add([row | raw_columns(files[row["path"]]) for row in result.rows])
+                self.ledger.add(result.rows)
                 if report is not None:
                     report(progress)
         finally:
             Path(lookup.path).unlink(missing_ok=True)
             self.ledger.flush()
-        rows = self.ledger.finish(plan.settled)
+        rows = self.ledger.finish()
         store.compact()
         return rows
 
-    def _results(self, job: Job, tasks: Sequence[Task], workers: int) -> Iterator[Result]:
+    def _results(self, job: Job, tasks: Iterable[Task], workers: int) -> Iterator[Result]:
         """Yield what becomes of each profile; GPUs, if any, get a process of their own."""
         log = job.out / ".store" / "workers.log"
         log.unlink(missing_ok=True)
-        pool = LocalEngine(workers=max(1, min(workers, len(tasks))), log=log)
-        engine = pool if self.engine == "local" else SerialEngine()
+        engine = LocalEngine(workers, log=log) if self.engine == "local" else SerialEngine()
         if self.device == "cpu":
             yield from engine.map(partial(Pipeline, job), tasks)
             return
@@ -222,11 +219,14 @@ class Run:
         write_metadata(self.out)
         return int(orphans.num_rows)
 
-    def _remove_obsolete(self, previous: pa.Table, rows: pa.Table) -> None:
-        stays = set(rows["image"].to_pylist()) - {None}
-        gone = set(previous["image"].to_pylist()) - stays - {None}
+    def _remove_obsolete(self, before: pa.ChunkedArray, now: pa.ChunkedArray) -> None:
+        """Remove crops that belong to no record any more, and what was kept beside them."""
+        gone = before.filter(pc.invert(pc.is_in(before, now.combine_chunks()))).drop_null()
+        if not len(gone):
+            return
+        stays = set(now.to_pylist()) - {None}
         in_use = {_target(name) for name in stays}
-        for name in gone:
+        for name in gone.to_pylist():
             target = _target(name)
             # After a change of format, what lies beside the new crop bears the same name.
             beside = [] if target in in_use else [extra_file(kind, target) for kind in KEEP]
@@ -250,22 +250,18 @@ class Run:
         estimate: Estimate | None = None,
         orphans: int = 0,
     ) -> PreprocessResult:
-        sources = Counter(value for value in rows["face_source"].to_pylist() if value)
-        reasons = Counter(
-            (status, reason)
-            for status, reason in zip(
-                rows["status"].to_pylist(), rows["reason"].to_pylist(), strict=True
-            )
-            if reason
-        )
+        outcomes = rows.select(["status", "reason"]).group_by(["status", "reason"])
+        reasons = outcomes.aggregate([([], "count_all")]).to_pylist()
         return PreprocessResult(
             out=self.out,
             scan=self.scan,
             recipe=self.name,
             images=len(self.scan.files),
-            statuses=Counter(rows["status"].to_pylist()),
-            reasons=reasons,
-            sources=sources,
+            statuses=_counts(rows["status"]),
+            reasons={
+                (row["status"], row["reason"]): row["count_all"] for row in reasons if row["reason"]
+            },
+            sources=_counts(rows["face_source"]),
             unread=plan.unread,
             progress=progress,
             seconds=time.perf_counter() - started,
@@ -273,6 +269,14 @@ class Run:
             contact=contact,
             orphans=orphans,
         )
+
+
+def _counts(column: pa.ChunkedArray) -> dict[str, int]:
+    """Return how often each value occurs, nulls left out."""
+    counts = pc.value_counts(column.drop_null())
+    return dict(
+        zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True)
+    )
 
 
 def _target(image: str) -> str:

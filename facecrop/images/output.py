@@ -4,6 +4,7 @@ import os
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from stat import S_ISREG
 from uuid import uuid4
 
 from facecrop.config import fingerprint
@@ -18,6 +19,9 @@ from facecrop.images.render import RENDER_VERSION, render, source_alpha
 from facecrop.images.render.draw import draw
 
 _BOXES_QUALITY = 85
+_PAGE = 4096
+_MODE = 0o666
+"""Of new files, before the user's umask: as of any file that a program makes."""
 
 KEEP = {"alpha": "png", "boxes": "jpg"}
 """What may be kept beside the crops, and the format it is written in."""
@@ -38,10 +42,13 @@ class Output:
     def __init__(self, job: Job) -> None:
         self.job = job
         self._render_key = bytes.fromhex(fingerprint("render", RENDER_VERSION, job.recipe.render))
-        self._temporary = job.out / ".store" / "tmp"
-        self._temporary.mkdir(parents=True, exist_ok=True)
-        self._name = uuid4().hex
+        temporary = job.out / ".store" / "tmp"
+        temporary.mkdir(parents=True, exist_ok=True)
+        self._fresh, self._aside = (temporary / uuid4().hex for _ in range(2))
         self._made: set[Path] = set()
+        self._unwanted = [
+            kind for kind in KEEP if kind not in job.keep and (job.out / kind).is_dir()
+        ]
 
     def write(
         self, picture: Picture, plan: Plan, findings: Findings, matte_key: bytes, tally: Tally
@@ -66,6 +73,7 @@ class Output:
         data = self._crop(picture, plan, findings.alpha, tally)
         with tally.time("write"):
             mtime_ns = self._put(image, data)
+            self._remove_unwanted(picture.item.target)
         return Kept(image, sha256(data).digest(), len(data), mtime_ns, key, extras_key)
 
     def _crop(self, picture: Picture, plan: Plan, alpha: Alpha | None, tally: Tally) -> bytes:
@@ -100,25 +108,55 @@ class Output:
                 self._put(extra_file("boxes", target), encode(drawn, "jpg", _BOXES_QUALITY))
         return key
 
+    def close(self) -> None:
+        """Remove the temporary files."""
+        for path in (self._fresh, self._aside):
+            path.unlink(missing_ok=True)
+
+    def _remove_unwanted(self, target: str) -> None:
+        """Remove what an earlier run kept beside a crop that is another one now."""
+        for kind in self._unwanted:
+            (self.job.out / extra_file(kind, target)).unlink(missing_ok=True)
+
     def _put(self, name: str, data: bytes) -> int:
-        """Write a file below OUT in one step; return its time of writing in ns."""
+        """Write a file below OUT in one step; return its time of writing in ns.
+
+        The file that it replaces is not deleted but written over by the next one: to give blocks
+        back and take new ones is ten times the work, and waits for the file system's journal. In
+        the moment between the two steps there is no file; a crop that is missing is made again.
+        """
         path = self.job.out / name
-        temporary = self._temporary / self._name
         try:
             if path.parent not in self._made:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 self._made.add(path.parent)
-            with temporary.open("wb") as file:
-                file.write(data)
-                file.flush()
-                mtime_ns = os.fstat(file.fileno()).st_mtime_ns
-            # Replacing a file makes ext4 flush the new one at once, which takes twenty times as
-            # long as taking the old one away first; a crop that is missing then is made again.
-            path.unlink(missing_ok=True)
-            temporary.replace(path)
+            mtime_ns = _write_over(self._fresh, data)
+            _set_aside(path, self._aside)
+            self._fresh.replace(path)
         except OSError as error:
             raise StoreError(f"{path} cannot be written: {error.strerror}") from None
+        self._fresh, self._aside = self._aside, self._fresh
         return mtime_ns
+
+
+def _write_over(path: Path, data: bytes) -> int:
+    """Give a file these bytes, whatever it held; return its time of writing in ns."""
+    whole_pages = data + bytes(-len(data) % _PAGE)  # a part of one would have to be read first
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, _MODE), "wb") as file:
+        file.write(whole_pages)
+        file.truncate(len(data))
+        return os.fstat(file.fileno()).st_mtime_ns
+
+
+def _set_aside(path: Path, aside: Path) -> None:
+    """Move a file to where it may be written over, if there is one and it is nobody else's."""
+    try:
+        path.replace(aside)
+    except FileNotFoundError:
+        return
+    facts = aside.lstat()
+    if facts.st_nlink > 1 or not S_ISREG(facts.st_mode) or not os.access(aside, os.W_OK):
+        aside.unlink()  # a link to what must stay as it is, or protected
 
 
 def _numbers(plan: Plan) -> bytes:

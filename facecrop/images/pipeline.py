@@ -19,7 +19,7 @@ from facecrop.images.look.looker import Looker, Tally, View
 from facecrop.images.look.settings import FinderSettings
 from facecrop.images.output import Output
 from facecrop.images.picture import Item, Picture
-from facecrop.images.rows import Row, columns
+from facecrop.images.rows import Row, Values, values
 
 _PIXELS_KEPT = 64
 """Pictures of one profile whose pixels stay in memory; larger profiles are decoded twice."""
@@ -30,11 +30,11 @@ class Result:
     """What became of one profile, and what it cost.
 
     Args:
-        rows: The columns that preprocess finds out, for each record (`rows.columns`).
+        rows: What preprocess finds out about each record (`rows.COLUMNS`).
         tally: Time and calls.
     """
 
-    rows: tuple[dict[str, Any], ...]
+    rows: tuple[Values, ...]
     tally: Tally
 
 
@@ -64,16 +64,13 @@ class Pipeline:
             if rows is None:
                 return
             self.looker.write()
-            yield (
-                part,
-                Result(
-                    tuple(columns(row, self.job.fingerprint) for row in rows), self._take_tally()
-                ),
-            )
+            found = tuple(values(row, self.job.fingerprint) for row in rows)
+            yield part, Result(found, self._take_tally())
 
     def close(self) -> None:
         """Write what is still in memory."""
         self.looker.write(force=True)
+        self.output.close()
 
     def profile(
         self, items: Sequence[Item], blamed: Mapping[int, str], part: int, marker: Marker

@@ -7,11 +7,25 @@ from facecrop.images.choose import Plan
 from facecrop.images.findings import LANDMARKS, Candidate, Findings
 from facecrop.images.picture import Item, Kept
 
-STATE_COLUMNS = ("image_size", "image_mtime_ns", "render_key", "extras_key")
-"""What the next run needs to know about files in OUT; with `alpha_key`, the key of the matte's
-finding, kept in the store and not in the index."""
-
 _SIDES = ("x0", "y0", "x1", "y1")
+
+COLUMNS = (
+    "path", "digest",
+    "width", "height", "phash", "sharpness", "brightness",
+    "status", "reason", "recipe",
+    *(f"face_{side}" for side in _SIDES), "face_score", "face_source", "faces",
+    *(f"{point}_{axis}" for point in LANDMARKS for axis in "xy"),
+    *(f"person_{side}" for side in _SIDES), "person_score", "persons",
+    "alpha_coverage",
+    *(f"crop_{side}" for side in _SIDES), "rotation",
+    "image", "image_sha256", "image_size", "image_mtime_ns", "render_key", "extras_key",
+    "alpha_key",
+)  # fmt: skip
+"""What preprocess finds out about a record, in the order of `values`: columns of `index.parquet`,
+and from `image_size` on what only the next run needs to know, which is kept in the store."""
+
+Values = tuple[Any, ...]
+"""One value for each of `COLUMNS`: plain, small, and quick to send to another process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,45 +41,28 @@ class Row:
     kept: Kept | None
 
 
-def columns(row: Row, recipe: bytes) -> dict[str, Any]:
-    """Return the columns of `index.parquet` that preprocess finds out, and those of the state."""
-    plan, source, kept = row.plan, row.findings.source, row.kept
-    values: dict[str, Any] = {
-        "path": row.item.path,
-        "digest": row.digest,
-        "width": source.width,
-        "height": source.height,
-        "phash": source.phash,
-        "sharpness": source.sharpness,
-        "brightness": source.brightness,
-        "status": plan.status,
-        "reason": plan.reason,
-        "image": kept.image if kept else None,
-        "image_sha256": kept.image_sha256 if kept else None,
-        "recipe": recipe,
-        "face_source": plan.face_source,
-        "faces": plan.faces if row.findings.faces else None,
-        "persons": plan.persons if row.findings.persons is not None else None,
-        "alpha_coverage": row.alpha_coverage,
-        "rotation": plan.rotation if plan.crop else None,
-    }
-    values |= _candidate("face", plan.face) | _candidate("person", plan.person)
-    landmarks = plan.face.landmarks if plan.face else ()
-    for name, (x, y) in zip(LANDMARKS, landmarks, strict=False):
-        values |= {f"{name}_x": x, f"{name}_y": y}
-    if plan.crop is not None:
-        values |= {
-            f"crop_{side}": int(value)
-            for side, value in zip(_SIDES, plan.crop.corners, strict=True)
-        }
-    values |= {name: getattr(kept, name) if kept else None for name in STATE_COLUMNS}
-    return values | {"alpha_key": row.alpha_key}
+def values(row: Row, recipe: bytes) -> Values:
+    """Return the values of `COLUMNS`, for a recipe with this fingerprint."""
+    plan, source, kept = row.plan, row.findings.source, row.kept or Kept()
+    points = [axis for point in (plan.face.landmarks if plan.face else ()) for axis in point]
+    return (
+        row.item.path, row.digest,
+        source.width, source.height, source.phash, source.sharpness, source.brightness,
+        plan.status, plan.reason, recipe,
+        *_candidate(plan.face), plan.face_source, plan.faces if row.findings.faces else None,
+        *points, *[None] * (2 * len(LANDMARKS) - len(points)),
+        *_candidate(plan.person), plan.persons if row.findings.persons is not None else None,
+        row.alpha_coverage,
+        *(map(int, plan.crop.corners) if plan.crop else [None] * len(_SIDES)),
+        plan.rotation if plan.crop else None,
+        kept.image, kept.image_sha256, kept.image_size, kept.image_mtime_ns, kept.render_key,
+        kept.extras_key,
+        row.alpha_key,
+    )  # fmt: skip
 
 
-def _candidate(kind: str, candidate: Candidate | None) -> dict[str, float]:
+def _candidate(candidate: Candidate | None) -> tuple[float | None, ...]:
+    """Return box and score."""
     if candidate is None:
-        return {}
-    sides = {
-        f"{kind}_{side}": value for side, value in zip(_SIDES, candidate.box.corners, strict=True)
-    }
-    return sides | {f"{kind}_score": candidate.score}
+        return (None,) * (len(_SIDES) + 1)
+    return (*candidate.box.corners, candidate.score)

@@ -5,7 +5,7 @@ import re
 import stat
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from operator import attrgetter
 from pathlib import Path
 
 from facecrop.errors import ConfigError, RawError
@@ -63,7 +63,7 @@ def scan(raw: Path, layout: str = "auto", skip: Path | None = None) -> Scan:
         kind = "a folder" if is_folder else "no folder"
         raise ConfigError(f"the layout {name!r} does not fit {str(raw)!r}: it is {kind}")
     result = LAYOUTS[name](raw, skip)
-    result.files.sort(key=lambda file: file.path)
+    result.files.sort(key=attrgetter("path"))
     if not result.files:
         raise RawError(_nothing_found(result))
     return result
@@ -100,21 +100,21 @@ def _profiles(raw: Path, skip: Path | None) -> Scan:
         if folder.is_symlink() and _leads_into(folder, raw):
             result.ignore(folder.name, "link-to-folder")  # whoever that is, is here already
             continue
-        if skip is not None and Path(folder.path).resolve() == skip:
+        if _is(folder, skip):
             continue
         claimed = _PROFILE.fullmatch(folder.name)
         gender = claimed["gender"].lower() if claimed else None
         age = int(claimed["age"]) if claimed else None
-        before = len(result.files)
+        profile, before = escape(folder.name), len(result.files)
         for entry in _entries(Path(folder.path), folder.name, result):
             path = f"{folder.name}/{entry.name}"
             if _is_folder(entry):
                 result.ignore(path, "folder-in-a-profile")
                 continue
-            mask = STEMS.get(Path(entry.name).stem.lower())
-            _add(result, entry, path, escape(folder.name), (mask, gender, age))
+            mask = STEMS.get(without_extension(entry.name).lower())
+            _add(result, entry, path, profile, (mask, gender, age))
         if len(result.files) == before:
-            result.empty_profiles.append(escape(folder.name))
+            result.empty_profiles.append(profile)
     _report_sevens(result)
     return result
 
@@ -148,7 +148,7 @@ def _each_alone(
         names = Counter(file.profile for file in result.files)
         result.files = [
             # Two persons of one name keep their extensions.
-            replace(file, profile=file.path)
+            file._replace(profile=file.path)
             if names[file.profile] > 1 or file.profile in paths
             else file
             for file in result.files
@@ -174,7 +174,7 @@ def _walk(
             yield entry, path
         elif entry.is_symlink():
             result.ignore(path, "link-to-folder")
-        elif skip is None or Path(entry.path).resolve() != skip:
+        elif not _is(entry, skip):
             yield from _walk(Path(entry.path), path, result, skip)
 
 
@@ -217,6 +217,13 @@ def _is_folder(entry: os.DirEntry[str] | Path) -> bool:
         return entry.is_dir()
     except OSError:  # a link to itself
         return False
+
+
+def _is(entry: os.DirEntry[str], folder: Path | None) -> bool:
+    """Tell whether an entry is a folder, given resolved; resolving every entry takes its time."""
+    if folder is None or not (entry.name == folder.name or entry.is_symlink()):
+        return False
+    return Path(entry.path).resolve() == folder
 
 
 def _leads_into(link: os.DirEntry[str], raw: Path) -> bool:

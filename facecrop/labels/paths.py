@@ -39,6 +39,8 @@ def _unescaped(match: re.Match[str]) -> str:
 
 def same_name(name: str) -> str:
     """Return a key that is equal for names that some file system takes for one: NFC, case-blind."""
+    if name.isascii():
+        return name.lower()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 

@@ -4,7 +4,11 @@ import os
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
+import pyarrow as pa
+
+from facecrop.index import INDEX_SCHEMA
 from facecrop.labels.paths import escape
 
 EXTENSIONS = frozenset(
@@ -20,8 +24,16 @@ _SHOWN = 1000
 """Ignored paths that are named one by one; beyond, they are counted only."""
 
 
-@dataclass(frozen=True, slots=True)
-class RawFile:
+RAW_COLUMNS = (
+    "path", "profile", "name", "mask_raw", "gender_raw", "age_raw",
+    "size", "mtime_ns", "ctime_ns", "inode",
+)  # fmt: skip
+"""Columns of the index that the raw folder alone tells, in the order of `RawFile`."""
+
+RAW_SCHEMA = pa.schema([INDEX_SCHEMA.field(name) for name in RAW_COLUMNS])
+
+
+class RawFile(NamedTuple):
     """One raw image: where it is, whose it is, what is claimed, what tells that it is unchanged.
 
     Args:
@@ -72,6 +84,16 @@ class Scan:
     empty_profiles: list[str] = field(default_factory=list)
     missing: dict[str, list[str]] = field(default_factory=dict)
     extra: dict[str, list[str]] = field(default_factory=dict)
+
+    def table(self) -> pa.Table:
+        """Return what it tells of each record, with `RAW_SCHEMA`."""
+        return pa.table(
+            [
+                pa.array([file[number] for file in self.files], column.type)
+                for number, column in enumerate(RAW_SCHEMA)
+            ],
+            schema=RAW_SCHEMA,
+        )
 
     def ignore(self, path: str, reason: str) -> None:
         """Count something that is no record, and name it while there are not too many."""
