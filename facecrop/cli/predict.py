@@ -39,6 +39,9 @@ def predict(
         bool,
         typer.Option("--by-person", help="Pictures of a profile agree about gender and age."),
     ] = False,
+    bins: Annotated[
+        str, typer.Option(help="Age groups of the answer: policy (those learnt) or official.")
+    ] = "policy",
     work: Annotated[
         Path | None,
         typer.Option(help="Keep the crops of raw pictures here.", show_default="the run's dataset"),
@@ -74,6 +77,7 @@ def predict(
             info=info,
             tta=tta or (),
             by_person=by_person,
+            bins=bins,
             work=work,
             layout=layout,
             device=device,

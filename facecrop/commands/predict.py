@@ -24,6 +24,7 @@ from facecrop.training.submission import Submission, find_info, read_info, write
 
 __all__ = ["PredictResult", "Report", "predict"]
 
+BINS = ("policy", "official")
 _COLUMNS = ["path", "profile", "status", "reason", "image", "image_sha256"]
 
 
@@ -61,6 +62,7 @@ def predict(
     info: Path | None = None,
     tta: Sequence[str] = (),
     by_person: bool = False,
+    bins: str = "policy",
     work: Path | None = None,
     layout: str = "auto",
     device: str = "auto",
@@ -86,6 +88,7 @@ def predict(
             without one every picture.
         tta: What is done to pictures beside leaving them as they are: `flip`.
         by_person: Let the pictures of a profile agree about gender and age.
+        bins: Age groups of the answer: `policy`, those that were learnt, or `official`.
         work: Where crops of raw pictures are kept; None: in the store of the run's dataset, so that
             a second call finds them, or where that is gone, nowhere.
         layout: Of the raw pictures, as for `preprocess`.
@@ -107,6 +110,8 @@ def predict(
     _check_files(out, submission)
     if unknown := [name for name in tta if name not in TTA]:
         raise no_such("test-time augmentation", unknown[0], list(TTA))
+    if bins not in BINS:
+        raise no_such("kind of bins", bins, list(BINS))
     data, layout = competition_folder(Path(data), layout)
     ids = _asked(data, info) if submission is not None else None
     members = [member for run in runs for member in Run(Path(run)).members()]
@@ -130,7 +135,16 @@ def predict(
     ) as (dataset, warnings):
         index = read_table(dataset / INDEX_FILE, _COLUMNS).combine_chunks()
         refuse_pending(index, dataset)
-        asked = _Question(members, tuple(tta), by_person, place, batch_size, cores, report)
+        asked = _Question(
+            members,
+            tuple(tta),
+            by_person,
+            official=bins == "official",
+            device=place,
+            batch_size=batch_size,
+            workers=cores,
+            report=report,
+        )
         said, prior, ages = asked.answer(dataset, index)
     if out is not None:
         extra = {name: index[name].combine_chunks() for name in ("profile", "status", "reason")}
@@ -160,6 +174,7 @@ class _Question:
     members: Sequence[Run]
     tta: tuple[str, ...]
     by_person: bool
+    official: bool
     device: str
     batch_size: int
     workers: int
@@ -182,6 +197,7 @@ class _Question:
                 seen,
                 tta=self.tta,
                 by_person=self.by_person,
+                official=self.official,
                 batch_size=self.batch_size,
                 workers=self.workers,
                 report=self._titled(number),

@@ -22,17 +22,18 @@ from facecrop.demo.people import (
 )
 from facecrop.index import AGE_GROUPS, GENDERS, MASKS
 
+Cuts = tuple[int, int]
+
 _POPULATION = 4000
 _POPULATION_SEED = 60_000_001  # not a seed that anybody draws pictures with
 _CELLS = len(GENDERS) * len(AGE_GROUPS)
-_GROUPS = np.searchsorted(OFFICIAL_CUTS, AGES, side="right")
 _PRIOR_MASK = np.array([list(FILES.values()).count(mask) / len(FILES) for mask in MASKS])
 _WEIGHTS = np.geomspace(0.4, 2.5, 13)
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """How well an ideal observer of the cues does, as macro-F1 over the 18 official classes.
+    """How well an ideal observer of the cues does, as macro-F1 over the 18 classes.
 
     Args:
         picture: It sees one picture, with the cues that the mask leaves free: the ceiling of a
@@ -60,20 +61,26 @@ class Posteriors:
     person: F64
 
 
-def posteriors(people: Sequence[Person]) -> Posteriors:
-    """Return Bayes' answer for the seven pictures of each person, people first."""
+def posteriors(people: Sequence[Person], cuts: Cuts = OFFICIAL_CUTS) -> Posteriors:
+    """Return Bayes' answer for the seven pictures of each person, people first.
+
+    Args:
+        people: Whom it sees.
+        cuts: First year of middle and of old; the classes are those of the age policy with them.
+    """
+    groups = np.searchsorted(cuts, AGES, side="right")
     cues = np.repeat([person.cues for person in people], len(FILES), axis=0)
     wears = [person.wears[name] for person in people for name in FILES]
     seen = np.array([[not wear.hides(cue) for cue in CUES] for wear in wears])
     mask = np.array([_mask_posterior(wear) for wear in wears])
     cells = [
-        len(AGE_GROUPS) * GENDERS.index(person.gender) + int(_GROUPS[person.age - AGES[0]])
+        len(AGE_GROUPS) * GENDERS.index(person.gender) + int(groups[person.age - AGES[0]])
         for person in people
         for _ in FILES
     ]
     true = np.array([MASKS.index(wear.mask) for wear in wears]) * _CELLS + np.array(cells)
-    picture = _cell_posterior(cues, seen)
-    person = _cell_posterior(cues, np.ones_like(seen))
+    picture = _cell_posterior(cues, seen, groups)
+    person = _cell_posterior(cues, np.ones_like(seen), groups)
     join = [
         (mask[:, :, None] * cell[:, None, :]).reshape(len(wears), -1) for cell in (picture, person)
     ]
@@ -96,11 +103,10 @@ def age_gender_posterior(cues: F64, seen: NDArray[np.bool_]) -> F64:
     return posterior
 
 
-def _cell_posterior(cues: F64, seen: NDArray[np.bool_]) -> F64:
-    """Return p(gender and age group), (N, 6)."""
+def _cell_posterior(cues: F64, seen: NDArray[np.bool_], groups: NDArray[np.int64]) -> F64:
+    """Return p(gender and age group), (N, 6); `groups` is that of each age."""
     p = age_gender_posterior(cues, seen)
-    groups = np.eye(len(AGE_GROUPS))[_GROUPS]
-    cells: F64 = (p @ groups).reshape(len(cues), _CELLS)
+    cells: F64 = (p @ np.eye(len(AGE_GROUPS))[groups]).reshape(len(cues), _CELLS)
     return cells
 
 
@@ -128,10 +134,10 @@ def macro_f1(true: NDArray[np.int64], predicted: NDArray[np.int64]) -> float:
     return float(np.mean(2 * hits[size > 0] / size[size > 0]))
 
 
-@lru_cache(maxsize=1)
-def _expected() -> tuple[Scores, F64, F64]:
+@lru_cache(maxsize=4)
+def _expected(cuts: Cuts) -> tuple[Scores, F64, F64]:
     """Return the scores over a large population, and the class weights that reach them."""
-    beliefs = posteriors([draw_person(_POPULATION_SEED, i) for i in range(_POPULATION)])
+    beliefs = posteriors([draw_person(_POPULATION_SEED, i) for i in range(_POPULATION)], cuts)
     weights = [_best_weights(p, beliefs.true) for p in (beliefs.picture, beliefs.person)]
     picture, person = (
         macro_f1(beliefs.true, np.argmax(p * w, axis=1))
@@ -164,15 +170,15 @@ def _outer(axes: Sequence[F64]) -> F64:
     return weights
 
 
-def expected_scores() -> Scores:
+def expected_scores(cuts: Cuts = OFFICIAL_CUTS) -> Scores:
     """Return what the ideal observer reaches on a large population (4,000 people)."""
-    return _expected()[0]
+    return _expected(cuts)[0]
 
 
-def scores(people: Sequence[Person]) -> Scores:
+def scores(people: Sequence[Person], cuts: Cuts = OFFICIAL_CUTS) -> Scores:
     """Return what the ideal observer reaches on these people; rough when they are few."""
-    _, for_picture, for_person = _expected()
-    beliefs = posteriors(people)
+    _, for_picture, for_person = _expected(cuts)
+    beliefs = posteriors(people, cuts)
     return Scores(
         macro_f1(beliefs.true, np.argmax(beliefs.picture * for_picture, axis=1)),
         macro_f1(beliefs.true, np.argmax(beliefs.person * for_person, axis=1)),

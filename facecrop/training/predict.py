@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from facecrop.errors import TableError
+from facecrop.errors import ConfigError, TableError
 from facecrop.index import Status
+from facecrop.labels.ages import OFFICIAL
 from facecrop.training.pixels import Size, as_input, read_crop
 from facecrop.training.pool import pool
 from facecrop.training.predictions import WORDS, Floats, Ints, Predictions
@@ -69,6 +70,7 @@ def say(
     *,
     tta: Sequence[str] = (),
     by_person: bool = False,
+    official: bool = False,
     batch_size: int = 64,
     workers: int = 2,
     report: Report | None = None,
@@ -81,18 +83,26 @@ def say(
         index: (M,) rows of its index, each with a crop: image, image_sha256, profile.
         tta: Names from `trained.TTA`.
         by_person: Let the pictures of a person agree about gender and age (`pool`).
+        official: Answer in the official age groups, whatever groups were learnt; only a model that
+            knows years can.
         batch_size: Pictures at a time.
         workers: Threads that decode.
         report: Called with pictures done and all.
 
     Raises:
+        ConfigError: The official age groups are asked of a model that has learnt other ones.
         TableError: A crop is missing or damaged.
     """
+    if official and trained.task.years is None and trained.policy.cuts != OFFICIAL.cuts:
+        raise ConfigError(
+            f"--bins official needs a model of years; this one has learnt the age groups of "
+            f"{trained.policy.name!r}: train with model.age = 'distribution'"
+        )
     batches = inputs(
         out, index, trained.size, trained.center_crop, batch_size=batch_size, workers=workers
     )
     logits = predict_rows(trained, _counted(batches, index.num_rows, report), tuple(tta))
-    answer = trained.answer(logits)
+    answer = trained.answer(logits, OFFICIAL.cuts if official else None)
     if by_person:
         answer = pool(answer, np.array(index["profile"].to_pylist(), str))
     counts = _numpy(trained.priors[JOINT])

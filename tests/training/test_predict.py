@@ -419,3 +419,25 @@ def test_what_cannot_be_exported_says_why(place: Place, tmp_path: Path) -> None:
         facecrop.export(place.run.folder, tmp_path / "no" / "model.onnx")
     with pytest.raises(TableError, match="holds 2 trainings"):
         facecrop.export(place.years.folder, tmp_path / "model.onnx")
+
+
+def test_a_model_of_years_answers_the_official_groups_too(place: Place, tmp_path: Path) -> None:
+    """Which groups a model was taught does not bind one that knows years."""
+    facecrop.relabel(place.out, set_policy="threshold-58")
+    try:
+        years = small_run(
+            place.out, "in-years", 'model.heads="three-way"', 'model.age="distribution"'
+        )
+        groups = small_run(place.out, "in-groups")
+    finally:
+        facecrop.relabel(place.out, set_policy="official")
+    learnt, official = (
+        facecrop.predict([years.folder], place.out, out=tmp_path / "a.csv", bins=bins).said
+        for bins in ("policy", "official")
+    )
+    old = [said.of_axis("age_group").distribution()[:, 2] for said in (learnt, official)]
+    assert (old[0] > old[1]).all()  # 58 and 59 are old under the one policy alone
+    with pytest.raises(ConfigError, match="--bins official needs a model of years"):
+        facecrop.predict([groups.folder], place.out, out=tmp_path / "b.csv", bins="official")
+    with pytest.raises(ConfigError, match="no kind of bins named 'years'"):
+        facecrop.predict([groups.folder], place.out, out=tmp_path / "b.csv", bins="years")
