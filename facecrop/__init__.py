@@ -8,9 +8,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from facecrop.commands.audit import accept as audit_accept
+    from facecrop.commands.audit import audit
+    from facecrop.commands.audit import withdraw as audit_withdraw
     from facecrop.commands.cache import cache_prune, cache_size
     from facecrop.commands.demo import demo as draw_demo
+    from facecrop.commands.explain import explain
+    from facecrop.commands.export import export
     from facecrop.commands.models import models_licences, models_list, models_pull
+    from facecrop.commands.predict import predict
     from facecrop.commands.preprocess import preprocess
     from facecrop.commands.relabel import (
         relabel,
@@ -19,10 +25,17 @@ if TYPE_CHECKING:
         relabel_log,
         suggest_policy,
     )
+    from facecrop.commands.runs import runs
     from facecrop.commands.split import split, verify_split
     from facecrop.commands.stats import stats
+    from facecrop.commands.train import train
+    from facecrop.commands.tune import tune
+    from facecrop.commands.vote import vote
 
 _HOMES = {
+    "audit": "audit:audit",
+    "audit_accept": "audit:accept",
+    "audit_withdraw": "audit:withdraw",
     "cache_prune": "cache:cache_prune",
     "cache_size": "cache:cache_size",
     "models_licences": "models:models_licences",
@@ -34,27 +47,44 @@ _HOMES = {
     "relabel_list": "relabel:relabel_list",
     "relabel_log": "relabel:relabel_log",
     "suggest_policy": "relabel:suggest_policy",
+    "runs": "runs:runs",
     "split": "split:split",
     "verify_split": "split:verify_split",
     "stats": "stats:stats",
+    "train": "train:train",
+    "predict": "predict:predict",
+    "tune": "tune:tune",
+    "vote": "vote:vote",
+    "explain": "explain:explain",
+    "export": "export:export",
     "draw_demo": "demo:demo",  # `facecrop.demo` is the package that draws
 }
 __all__ = [
+    "audit",
+    "audit_accept",
+    "audit_withdraw",
     "cache_prune",
     "cache_size",
     "draw_demo",
+    "explain",
+    "export",
     "models_licences",
     "models_list",
     "models_pull",
+    "predict",
     "preprocess",
     "relabel",
     "relabel_export",
     "relabel_list",
     "relabel_log",
+    "runs",
     "split",
     "stats",
     "suggest_policy",
+    "train",
+    "tune",
     "verify_split",
+    "vote",
 ]
 
 

@@ -256,17 +256,27 @@ def _fault(model: type[Settings], fault: dict[str, Any]) -> str:
 
 def _keys(model: type[Settings], location: list[str]) -> list[str]:
     """Return a location as a user writes it: without the names of union members in between."""
+    last = len(location) - 1
     return [
         part
         for number, part in enumerate(location)
-        if part in _fields_at(model, location[:number])
-        or part.isdecimal()
-        or number == len(location) - 1
+        if number == last or part not in _member_names(model, location[:number])
     ] or [""]
+
+
+def _member_names(model: type[Settings], location: list[str]) -> set[object]:
+    """Return the names that tell the members of the union at a location apart."""
+    named = [one.model_fields.get("name") for one in _models_at(model, location)]
+    return {field.default for field in named if field is not None}
 
 
 def _fields_at(model: type[Settings], location: list[str]) -> list[str]:
     """Return the field names of the group at a location; of a union, those of all members."""
+    return sorted({field for one in _models_at(model, location) for field in one.model_fields})
+
+
+def _models_at(model: type[Settings], location: list[str]) -> list[type[Settings]]:
+    """Return the settings classes that can stand at a location."""
     here: list[type[Settings]] = [model]
     for part in location:
         inner = [
@@ -276,7 +286,7 @@ def _fields_at(model: type[Settings], location: list[str]) -> list[str]:
             for cls in _classes(one.model_fields[part].annotation)
         ]
         here = inner or here
-    return sorted({field for one in here for field in one.model_fields})
+    return here
 
 
 def _classes(annotation: object) -> list[type[Settings]]:

@@ -147,6 +147,14 @@ def test_a_wrong_path_ends_with_1_and_one_line(command: tuple[str, ...], tmp_pat
         ("relabel",): [nowhere, "--log"],
         ("split",): [nowhere],
         ("stats",): [nowhere],
+        ("audit",): [nowhere],
+        ("train",): [nowhere, "--device", "cpu"],
+        ("runs",): [nowhere],
+        ("predict",): [nowhere, nowhere, "--out", tmp_path / "said.csv"],
+        ("vote",): [nowhere / "said.csv"],
+        ("explain",): [nowhere],
+        ("tune",): [nowhere],
+        ("export",): [nowhere, tmp_path / "model.onnx"],
         ("recipes",): ["nowhere"],
         ("models", "pull"): ["nowhere"],
         ("cache", "size"): [nowhere],
@@ -226,9 +234,12 @@ def test_a_log_that_cannot_be_written_is_said_in_one_line(raw: Path, tmp_path: P
 @pytest.mark.parametrize(
     ("setting", "hint"),
     [
-        ("crop.marginn=0.3", "no setting 'crop.marginn'. Did you mean 'margin'?"),
+        ("crop.marginn=0.3", "no setting 'crop.marginn'. Did you mean 'crop.margin'?"),
         ("crp.margin=0.3", "no setting 'crp'. Did you mean 'crop'?"),
-        ("encode.qualty=3", "no setting 'render.encode.qualty'. Did you mean 'quality'?"),
+        (
+            "encode.qualty=3",
+            "no setting 'render.encode.qualty'. Did you mean 'render.encode.quality'?",
+        ),
         ("crop.margin", "--set needs KEY=VALUE"),
     ],
 )

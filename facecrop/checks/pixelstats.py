@@ -5,12 +5,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from facecrop.config import read_toml, validate
 from facecrop.images.choose.plan import Plan
 from facecrop.images.codec import decode
 from facecrop.images.frames import Box, Image
@@ -84,6 +85,43 @@ class CropFile:
     rotation: float = 0.0
 
 
+CROP_COLUMNS = ("crop_x0", "crop_y0", "crop_x1", "crop_y1", "rotation")
+"""Columns of the index that `crop_file` reads beside `image`."""
+
+
+def crop_file(out: Path, row: Mapping[str, Any]) -> CropFile:
+    """Return the crop of a row of the index, with its alpha if one is kept.
+
+    Args:
+        out: The dataset.
+        row: With `image`, which is not null, and `CROP_COLUMNS`.
+    """
+    image = out / row["image"]
+    alpha = (out / "alpha" / Path(row["image"]).relative_to("images")).with_suffix(".png")
+    box = tuple(row[column] for column in CROP_COLUMNS[:4])
+    if None in box or not alpha.exists():
+        return CropFile(image)
+    return CropFile(image, alpha, (box[0], box[1], box[2], box[3]), row["rotation"] or 0.0)
+
+
+def painted_by(card: Path) -> tuple[Colour | None, Resize | None]:
+    """Return the colour of the background, and how crops were brought to size, by `dataset.toml`.
+
+    Args:
+        card: The file; of a dataset without one, black is taken for background.
+    """
+    render = read_toml(card).get("recipe", {}).get("render") if card.exists() else None
+    if render is None:
+        return (0, 0, 0), None
+    background = render.get("background", {})
+    resize = render.get("resize")
+    how = validate(Resize, resize, f"{card}: recipe.render.resize") if resize else None
+    if background.get("mode") != "color":
+        return None, how
+    red, green, blue = background["color"]
+    return (red, green, blue), how
+
+
 def measure(
     files: Sequence[CropFile], painted: Colour | None, resize: Resize | None = None
 ) -> Iterator[tuple[Moments, Moments] | None]:
@@ -111,21 +149,32 @@ def measure(
 def _measured(
     file: CropFile, painted: Colour | None, resize: Resize | None
 ) -> tuple[Moments, Moments] | None:
-    image = _read(file.image)
+    image = read_image(file.image)
     if image is None:
         return None
-    every = moments(image)
-    alpha = None if file.alpha is None else _read(file.alpha)
+    person = person_of(image, file, painted, resize)
+    return moments(image), Moments() if person is None else moments(image[person])
+
+
+def person_of(
+    image: Image, file: CropFile, painted: Colour | None, resize: Resize | None
+) -> NDArray[np.bool_] | None:
+    """Return where a crop shows the person, (H, W); None where nothing tells it.
+
+    Args:
+        image: The pixels of the crop.
+        file: It, and its alpha if one is kept.
+        painted: As in `measure`.
+        resize: Likewise.
+    """
+    alpha = None if file.alpha is None else read_image(file.alpha)
     if alpha is not None and file.crop is not None:
-        person = _cut_alike(alpha, file, resize, image.shape[:2]) >= _PERSON
-    elif painted is not None:
-        person = ~background_of(image, painted)
-    else:
-        return every, Moments()
-    return every, moments(image[person])
+        return _cut_alike(alpha, file, resize, image.shape[:2]) >= _PERSON
+    return None if painted is None else ~background_of(image, painted)
 
 
-def _read(file: Path) -> Image | None:
+def read_image(file: Path) -> Image | None:
+    """Return the pixels of a picture, None if it cannot be read or shows one single colour."""
     try:
         found = decode(file.read_bytes())
     except OSError:
@@ -165,8 +214,8 @@ def background_of(image: Image, painted: Colour) -> NDArray[np.bool_]:
         image: (H, W, 3) uint8.
         painted: The colour.
     """
-    difference = np.abs(image.astype(np.int16) - np.array(painted, np.int16)).max(axis=2)
-    near = np.pad((difference <= _NEAR).astype(np.uint8), 1, constant_values=1)
+    low, high = (np.clip(np.array(painted) + step, 0, 255) for step in (-_NEAR, _NEAR))
+    near = np.pad(cv2.inRange(image, low, high), 1, constant_values=1)
     _, labels = cv2.connectedComponents(near, connectivity=4)
     return np.asarray(labels[1:-1, 1:-1] == labels[0, 0])
 

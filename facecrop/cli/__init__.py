@@ -4,14 +4,21 @@ import sys
 
 import typer
 
+from facecrop.cli.audit import audit
 from facecrop.cli.cache import cache_app
 from facecrop.cli.demo import demo
+from facecrop.cli.explain import explain
 from facecrop.cli.models import models_app
+from facecrop.cli.predict import export, predict
 from facecrop.cli.preprocess import preprocess
 from facecrop.cli.recipes import recipes
 from facecrop.cli.relabel import relabel
+from facecrop.cli.runs import runs
 from facecrop.cli.split import split
 from facecrop.cli.stats import stats
+from facecrop.cli.train import train
+from facecrop.cli.tune import tune
+from facecrop.cli.vote import vote
 from facecrop.errors import FacecropError
 
 app = typer.Typer(
@@ -27,7 +34,15 @@ app.command()(preprocess)
 app.command()(relabel)
 app.command()(split)
 app.command()(stats)
+app.command()(audit)
+app.command()(predict)
+app.command()(vote)
+app.command()(explain)
+app.command()(export)
 app.command()(recipes)
+app.command()(train)
+app.command()(runs)
+app.command()(tune)
 app.add_typer(models_app, name="models")
 app.add_typer(cache_app, name="cache")
 

@@ -9,10 +9,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facecrop.checks.distributions import Spread, face_places, spread
-from facecrop.checks.pixelstats import Colour, CropFile, Moments, measure, pool
-from facecrop.config import read_toml, validate
+from facecrop.checks.pixelstats import (
+    CROP_COLUMNS,
+    Moments,
+    crop_file,
+    measure,
+    painted_by,
+    pool,
+)
 from facecrop.errors import ConfigError
-from facecrop.images.render.settings import Resize
 from facecrop.index import CARD_FILE, INDEX_FILE, Status, read_table
 from facecrop.labels.ages import AgePolicy, active_policy, load_policy, shipped_policies
 from facecrop.labels.certificate import read_split, split_files
@@ -30,7 +35,6 @@ from facecrop.labels.tallies import (
 
 _NUMBERS = ("width", "height", "sharpness", "brightness")
 _FACES = ("face_x0", "face_y0", "face_x1", "face_y1")
-_CROPS = ("crop_x0", "crop_y0", "crop_x1", "crop_y1", "rotation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +190,7 @@ def summarise(out: Path, policy: AgePolicy | None, *, split: str, pixels: bool) 
         split: As in `stats`.
         pixels: Likewise.
     """
-    columns = [*NEEDED, "status", "image", *_NUMBERS, *_FACES, *_CROPS]
+    columns = [*NEEDED, "status", "image", *_NUMBERS, *_FACES, *CROP_COLUMNS]
     index = read_table(out / INDEX_FILE, list(dict.fromkeys(columns)))
     own = active_policy(out)
     shown = policy or own
@@ -252,9 +256,9 @@ def _pixels(
     out: Path, index: pa.Table, wanted: pa.ChunkedArray, parts: list[str | None]
 ) -> tuple[dict[str, dict[str, Pixels]], int]:
     rows = pc.indices_nonzero(wanted).to_pylist()
-    crops = index.select(["image", *_CROPS]).filter(wanted).to_pylist()
-    files = [_crop_file(out, row) for row in crops]
-    painted, resize = _painted(out)
+    crops = index.select(["image", *CROP_COLUMNS]).filter(wanted).to_pylist()
+    files = [crop_file(out, row) for row in crops]
+    painted, resize = painted_by(out / CARD_FILE)
     measured = list(measure(files, painted, resize))
     pooled = pool(measured, [parts[row] for row in rows])
     result = {}
@@ -269,27 +273,3 @@ def _as_pixels(moments: Moments) -> Pixels | None:
         return None
     mean = tuple(round(value, 5) for value in moments.mean)
     return Pixels(moments.pixels / 1e6, mean, tuple(round(value, 5) for value in moments.std))
-
-
-def _crop_file(out: Path, row: dict[str, Any]) -> CropFile:
-    image = out / row["image"]
-    alpha = (out / "alpha" / Path(row["image"]).relative_to("images")).with_suffix(".png")
-    box = tuple(row[column] for column in _CROPS[:4])
-    if None in box or not alpha.exists():
-        return CropFile(image)
-    return CropFile(image, alpha, (box[0], box[1], box[2], box[3]), row["rotation"] or 0.0)
-
-
-def _painted(out: Path) -> tuple[Colour | None, Resize | None]:
-    """Return the colour of the background, and how crops were brought to size, by the card."""
-    card = out / CARD_FILE
-    render = read_toml(card).get("recipe", {}).get("render") if card.exists() else None
-    if render is None:
-        return (0, 0, 0), None
-    background = render.get("background", {})
-    resize = render.get("resize")
-    how = validate(Resize, resize, f"{card}: recipe.render.resize") if resize else None
-    if background.get("mode") != "color":
-        return None, how
-    red, green, blue = background["color"]
-    return (red, green, blue), how

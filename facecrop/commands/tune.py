@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from facecrop.commands.train import train
 from facecrop.errors import ConfigError, MissingExtraError
+from facecrop.index import INDEX_FILE, read_table
 from facecrop.training.settings.space import Range, Space, read_space
 
 if TYPE_CHECKING:
@@ -118,6 +119,7 @@ def tune(
     if metric not in _METRICS:
         raise ConfigError(f"no metric {metric!r} to search by; choose from: {', '.join(_METRICS)}")
     out = Path(out)
+    read_table(out / INDEX_FILE, ["path"])  # there is a dataset, or this says how to make one
     wanted = read_space(space)
     file = out / "runs" / f"{study}.tune.sqlite"
     file.parent.mkdir(exist_ok=True)

@@ -43,7 +43,7 @@ def test_an_exported_model_predicts_the_same_from_bytes(backbone: str, tmp_path:
             wanted = model(ours.permute(0, 3, 1, 2))
         for name, said in zip(names, session.run(None, {"images": pictures}), strict=True):
             np.testing.assert_allclose(said, wanted[name].numpy(), atol=1e-4)
-            assert n == 1 or np.abs(said[0] - said[1]).max() > 1e-2
+            assert n == 1 or np.abs(said[0] - said[1]).max() > 1e-3
 
 
 def test_an_export_into_nowhere_is_one_line(tmp_path: Path) -> None:

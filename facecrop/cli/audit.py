@@ -1,0 +1,261 @@
+"""`facecrop audit` on the command line."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from facecrop.cli.console import console, plural, stages, table
+from facecrop.cli.pictures import Pictures, detect, draw
+from facecrop.errors import LimitError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from facecrop.checks.check import Issue
+    from facecrop.commands.audit import AuditResult
+
+_MOST = 20
+_WIDE = 160
+"""Characters of a terminal from which there is room for more than one example."""
+_SHOWN_KEY = 12
+"""Digits of a key that are printed: enough for `--accept`."""
+
+
+def audit(
+    out: Annotated[Path, typer.Argument(help="The dataset.", metavar="OUT", show_default=False)],
+    show_errors: Annotated[
+        bool,
+        typer.Option("--show-errors", help="List the records, the worst first, with pictures."),
+    ] = False,
+    most: Annotated[int, typer.Option(min=1, help="With --show-errors: how many records.")] = _MOST,
+    check: Annotated[
+        list[str] | None, typer.Option(help="Only this check; repeatable.", metavar="NAME")
+    ] = None,
+    off: Annotated[
+        list[str] | None, typer.Option(help="All but this check; repeatable.", metavar="NAME")
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            help="Only what is new: since a date, the previous audit, or an issues.parquet.",
+            metavar="DATE|previous|FILE",
+        ),
+    ] = None,
+    fail_on: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="End with exit code 3 if there are any, or more than N; repeatable.",
+            metavar="error|warning|CHECK=N",
+        ),
+    ] = None,
+    accept: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Accept what the last audit found: a check, a key, or all; repeatable. Then end.",
+            metavar="WHAT",
+        ),
+    ] = None,
+    withdraw: Annotated[
+        list[str] | None,
+        typer.Option(help="Take an acceptance back; likewise.", metavar="WHAT"),
+    ] = None,
+    reviewer: Annotated[str, typer.Option(help="With --accept: who says so.")] = "",
+    reason: Annotated[str, typer.Option(help="With --accept: why.")] = "",
+    run: Annotated[
+        str | None,
+        typer.Option(
+            help="Whose predictions judge the labels.", show_default="that of most records"
+        ),
+    ] = None,
+    train: Annotated[
+        bool, typer.Option("--train", help="Train the preset small on all folds first.")
+    ] = False,
+    repeats: Annotated[int, typer.Option(min=1, help="With --train: trainings of each fold.")] = 1,
+    device: Annotated[str, typer.Option(help="With --train: auto, cpu or cuda.")] = "auto",
+    faces: Annotated[
+        Path | None,
+        typer.Option(help="A face recognition model (SFace, ONNX).", metavar="FILE"),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="One limit, such as dark=0.2; repeatable.", metavar="KEY=VALUE"),
+    ] = None,
+    pictures: Annotated[
+        Pictures, typer.Option(help="How the terminal shows pictures.")
+    ] = Pictures.AUTO,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Show the page; decisions are written beside OUT.")
+    ] = False,
+    json_: Annotated[
+        bool, typer.Option("--json", help="Print all of it as JSON and nothing else.")
+    ] = False,
+) -> None:
+    """Find what is still wrong with a dataset, rank it, and write the page to repair it on."""
+    from facecrop.commands import audit as library  # noqa: PLC0415 - keeps --help fast
+
+    where = console()
+    if accept or withdraw:
+        _decide(where, out, accept or [], withdraw or [], reviewer=reviewer, reason=reason)
+        return
+    limits = library.read_limits(set_ or [])
+    library.read_fail_on(fail_on or [])  # before anything takes its time
+    if train:
+        run = _train(where, out, repeats=repeats, device=device, quiet=json_)
+    with stages(where, "pictures") as show:
+        result = library.audit(
+            out,
+            run,
+            checks=check or (),
+            off=off or (),
+            since=since,
+            limits=limits,
+            faces=faces,
+            report=None if json_ else show,
+        )
+    if json_:
+        typer.echo(json.dumps(result.as_json(), indent=1, ensure_ascii=False))
+    else:
+        _print(where, result)
+        if show_errors:
+            how = detect() if pictures is Pictures.AUTO else pictures
+            _print_records(where, result, most, how)
+    if serve:
+        _serve(where, out)
+    if passed := library.breaches(result, fail_on or ()):
+        raise LimitError("; ".join(passed))
+
+
+def _decide(
+    where: "Console",
+    out: Path,
+    accept: Sequence[str],
+    withdraw: Sequence[str],
+    *,
+    reviewer: str,
+    reason: str,
+) -> None:
+    from facecrop.checks.table import CHECKS  # noqa: PLC0415 - keeps --help fast
+    from facecrop.commands import audit as library  # noqa: PLC0415
+
+    def parts(words: Sequence[str]) -> tuple[list[str], list[str]]:
+        checks = [word for word in words if word in {*CHECKS, "all"}]
+        return [word for word in words if word not in checks], checks
+
+    if accept:
+        done = library.accept(out, *parts(accept), reviewer=reviewer, reason=reason)
+        where.print(f"accepted: {plural(len(done), 'finding')} (audit/accepted.json)")
+    if withdraw:
+        count = library.withdraw(out, *parts(withdraw))
+        where.print(f"taken back: {plural(count, 'finding')}")
+
+
+def _train(where: "Console", out: Path, *, repeats: int, device: str, quiet: bool) -> str:
+    from facecrop.cli.train import Reporter  # noqa: PLC0415 - keeps --help fast
+    from facecrop.commands import audit as library  # noqa: PLC0415
+
+    with Reporter(where, out, quiet=quiet) as report:
+        return library.train_for_audit(out, repeats=repeats, device=device, report=report)
+
+
+def _serve(where: "Console", out: Path) -> None:
+    from threading import Event  # noqa: PLC0415 - only when asked for
+
+    from facecrop.commands.audit_serve import MANIFEST, serve_audit  # noqa: PLC0415
+
+    with serve_audit(out) as address:
+        where.print(f"open:        {address}", soft_wrap=True)
+        where.print(f"decisions:   {out / MANIFEST}   (end with Ctrl-C)", soft_wrap=True)
+        where.file.flush()  # whoever reads it from a pipe waits for the address
+        try:
+            Event().wait()
+        except KeyboardInterrupt:
+            where.print(f"next:        facecrop relabel {out} --manifest {out / MANIFEST}")
+
+
+def _print(where: "Console", result: "AuditResult") -> None:
+    facts = result.as_json()
+    examples = 3 if where.width >= _WIDE else 1
+    rows = [
+        [
+            one["name"],
+            one["found"],
+            *([one["new"]] if result.new or result.since else []),
+            *([one["accepted"]] if result.accepted else []),
+            _worst(result, one["name"]),
+            visible(", ".join(result.examples(one["name"])[:examples])),
+            one["cure"],
+        ]
+        for one in facts["checks"]
+        if one["found"] or one["accepted"]
+    ]
+    columns = [
+        "check",
+        "found",
+        *(["new"] if result.new or result.since else []),
+        *(["accepted"] if result.accepted else []),
+        "severity",
+        "examples",
+        "cure",
+    ]
+    if rows:
+        shown = table("", columns, rows)
+        shown.columns[columns.index("examples")].justify = "left"  # names may begin with digits
+        where.print(shown)
+    quiet = [one["name"] for one in facts["checks"] if not (one["found"] or one["accepted"])]
+    if quiet:
+        where.print(f"nothing by:  {', '.join(quiet)}", soft_wrap=True)
+    for why in dict.fromkeys(result.skipped.values()):
+        names = ", ".join(name for name, one in result.skipped.items() if one == why)
+        where.print(f"skipped:     {names} ({why})", soft_wrap=True)
+    errors = facts["counts"].get("error", 0)
+    warnings = facts["counts"].get("warning", 0)
+    newly = " new" if result.since else ""
+    where.print(
+        f"{plural(errors, f'{newly} error'.strip())}, "
+        f"{plural(warnings, f'{newly} warning'.strip())}; the page: {result.page}",
+        soft_wrap=True,
+    )
+
+
+def _worst(result: "AuditResult", check: str) -> str:
+    severities = {one.severity for one in result.open if one.check == check}
+    return "error" if "error" in severities else "warning" if severities else "-"
+
+
+def _print_records(where: "Console", result: "AuditResult", most: int, how: Pictures) -> None:
+    from facecrop.commands.audit_crops import crops_of  # noqa: PLC0415 - keeps --help fast
+
+    records: dict[str, list[Issue]] = {}
+    for issue in result.open:
+        about = issue.paths[0] if issue.paths else issue.profile or "the dataset"
+        records.setdefault(about, []).append(issue)
+    shown = list(records.items())[:most]
+    crops = crops_of(result.out, [about for about, _ in shown]) if how is not Pictures.NONE else {}
+    for number, (about, issues) in enumerate(shown, 1):
+        where.print()
+        if about in crops:
+            where.file.write(draw(crops[about], how))
+        where.print(f"{number}. {visible(about)}", style="bold", soft_wrap=True)
+        for one in issues:
+            new = " new" if one.key in result.new else ""
+            where.print(
+                f"   {one.severity}{new} {one.check} {one.score:.2f}: {visible(one.reason)} "
+                f"[{one.key[:_SHOWN_KEY]}]",
+                soft_wrap=True,
+            )
+    if len(records) > most:
+        where.print(f"\nand {plural(len(records) - most, 'record')} more: --most N, or the page")
+
+
+def visible(text: str) -> str:
+    r"""Return what people wrote without what would command a terminal.
+
+    >>> visible("a" + chr(27) + "[2J.jpg")
+    'a\\\\x1b[2J.jpg'
+    """
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode() for one in text
+    )

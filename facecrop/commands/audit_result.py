@@ -1,0 +1,101 @@
+"""What an audit found, as a value."""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from facecrop.checks.check import Check, Issue
+
+SEVERITIES = ("error", "warning")
+"""The worst first."""
+_EXAMPLES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class AuditResult:
+    """What an audit found.
+
+    Args:
+        out: The dataset.
+        run: Name of the run whose predictions were used, None without one.
+        checks: Those that ran.
+        skipped: Those that could not, each with what is missing.
+        issues: All that was found, also what was accepted earlier: the worst first.
+        accepted: Keys of those that were.
+        new: Keys of those that were not found the last time, or concern pictures that came since.
+        since: Since when something is new, if that was asked; then only that counts.
+        page: The review page.
+    """
+
+    out: Path
+    run: str | None
+    checks: tuple[Check, ...]
+    skipped: dict[str, str]
+    issues: tuple[Issue, ...]
+    accepted: frozenset[str]
+    new: frozenset[str]
+    since: str | None
+    page: Path
+
+    @property
+    def open(self) -> tuple[Issue, ...]:
+        """What is not accepted and, if it was asked since when, new."""
+        return tuple(
+            issue
+            for issue in self.issues
+            if issue.key not in self.accepted and (self.since is None or issue.key in self.new)
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        found = Counter(issue.check for issue in self.open)
+        accepted = Counter(one.check for one in self.issues if one.key in self.accepted)
+        new = Counter(one.check for one in self.open if one.key in self.new)
+        return {
+            "dataset": str(self.out),
+            "run": self.run,
+            "since": self.since,
+            "page": str(self.page),
+            "counts": dict(Counter(issue.severity for issue in self.open)),
+            "checks": [
+                {
+                    "name": check.name,
+                    "title": check.title,
+                    "severity": check.severity,
+                    "cure": check.cure,
+                    "found": found[check.name],
+                    "new": new[check.name],
+                    "accepted": accepted[check.name],
+                }
+                for check in self.checks
+            ],
+            "skipped": self.skipped,
+            "issues": [_plain(issue, new=issue.key in self.new) for issue in self.open],
+        }
+
+    def examples(self, check: str) -> list[str]:
+        """Return a few of what a check found: its records, or profiles."""
+        hits = [one for one in self.open if one.check == check]
+        return [one.paths[0] if one.paths else one.profile or one.reason for one in hits][
+            :_EXAMPLES
+        ]
+
+
+def _plain(issue: Issue, *, new: bool) -> dict[str, Any]:
+    return {
+        "key": issue.key,
+        "check": issue.check,
+        "severity": issue.severity,
+        "profile": issue.profile,
+        "paths": list(issue.paths),
+        "reason": issue.reason,
+        "score": issue.score,
+        "new": new,
+        "proposals": [
+            {"field": one.field, "was": one.was, "now": one.now, "name": one.name,
+             "other": one.other}
+            for one in issue.proposals
+        ],
+        "facts": dict(issue.facts) if issue.facts else {},
+    }  # fmt: skip
