@@ -131,20 +131,30 @@ def _save(data: dict[str, Any], path: Path) -> None:
     try:
         with io.BufferedWriter(raw) as file:
             torch.save(data, file)
-    except RuntimeError:
-        if raw.error is None:
-            raise
-        raise raw.error from None  # torch says where its writer failed, not that the disk is full
+    except RuntimeError as error:
+        # torch says where its writer failed, not that the disk is full or somebody pressed Ctrl-C.
+        if raw.error is not None:
+            raise raw.error from None
+        if _interrupted(error):
+            raise KeyboardInterrupt from None
+        raise
+
+
+def _interrupted(error: BaseException | None) -> bool:
+    """Tell whether an error came of an interrupt."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 class _Remembering(io.FileIO):
     """A file that keeps the error it could not be written for."""
 
-    error: OSError | None = None
+    error: OSError | KeyboardInterrupt | None = None
 
     def write(self, data: Any, /) -> int:
         try:
             return super().write(data)
-        except OSError as error:
+        except (OSError, KeyboardInterrupt) as error:
             self.error = error
             raise

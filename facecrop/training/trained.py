@@ -78,7 +78,8 @@ def load_run(run: Path, device: str = "cpu") -> Trained:
         device: Where the model shall be: `cpu` or `cuda`.
 
     Raises:
-        TableError: There is no such run, it holds several trainings, or it has no best weights yet.
+        TableError: There is no such run, it holds several trainings, it has no best weights yet, or
+            they are of a network that this version builds otherwise.
         ConfigError: Its settings make no sense to this version.
     """
     place = Run(run)
@@ -93,7 +94,14 @@ def load_run(run: Path, device: str = "cpu") -> Trained:
     height, width = facts["size"]
     best = read_checkpoint(Checkpoints(place.checkpoints).best)
     model = build_model(settings.model, task.outputs, (height, width), start=False)
-    model.load_state_dict(best["weights"])
+    try:
+        model.load_state_dict(best["weights"])
+    except RuntimeError as error:
+        said = str(error).splitlines()[-1].strip()
+        raise TableError(
+            f"{run} was trained with another network than {settings.model.backbone!r} is in this "
+            f"version ({said}); train anew"
+        ) from None
     model.set_frozen(False)
     model.requires_grad_(requires_grad=False)
     return Trained(

@@ -441,3 +441,15 @@ def test_a_model_of_years_answers_the_official_groups_too(place: Place, tmp_path
         facecrop.predict([groups.folder], place.out, out=tmp_path / "b.csv", bins="official")
     with pytest.raises(ConfigError, match="no kind of bins named 'years'"):
         facecrop.predict([groups.folder], place.out, out=tmp_path / "b.csv", bins="years")
+
+
+def test_weights_of_another_network_are_one_line(place: Place, tmp_path: Path) -> None:
+    """As after an update that builds a backbone otherwise."""
+    old = tmp_path / "runs" / "old"
+    shutil.copytree(place.run.folder, old)
+    file = old / "checkpoints" / "best.pt"
+    held = torch.load(file, weights_only=True)
+    held["weights"] = {name: torch.zeros(7) for name in held["weights"]}
+    torch.save(held, file)
+    with pytest.raises(TableError, match=r"another network than 'small'.*; train anew"):
+        facecrop.predict([old], place.out, out=tmp_path / "a.csv")

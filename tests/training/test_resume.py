@@ -166,6 +166,22 @@ def test_an_interrupted_training_says_how_to_go_on(dataset: Path) -> None:
     assert f"go on with: facecrop train {dataset} --resume stopped" in said.decode()
 
 
+def test_an_interrupt_while_a_checkpoint_is_written_is_an_interrupt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What torch makes of it is a RuntimeError about its writer: a traceback for a Ctrl-C."""
+
+    def interrupted(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    file = tmp_path / "last.pt"
+    state.write_checkpoint(file, {"a": torch.zeros(3)})
+    monkeypatch.setattr("facecrop.training.state._Remembering.write", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        state.write_checkpoint(file, {"a": torch.ones(100_000)})
+    assert read_checkpoint(file)["a"].sum() == 0
+
+
 def _wait_for(run: Path, process: subprocess.Popen[bytes]) -> Place:
     """Wait until a training is in the middle of its second epoch or later; return where."""
     while True:
