@@ -1,6 +1,7 @@
 """What all tests share: no network, no home folder, and where the evaluation pictures are."""
 
 import os
+import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,13 @@ hypothesis.settings.register_profile("facecrop", deadline=None)
 hypothesis.settings.load_profile("facecrop")
 
 _HERE = ("127.0.0.1", "::1", "localhost")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible() -> None:
+    """Let tests interrupt the programs they start: in the background shells ignore SIGINT."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -87,7 +87,8 @@ def audit(
         Pictures, typer.Option(help="How the terminal shows pictures.")
     ] = Pictures.AUTO,
     serve: Annotated[
-        bool, typer.Option("--serve", help="Show the page; decisions are written beside OUT.")
+        bool,
+        typer.Option("--serve", help="Show the page; decisions go into OUT/audit/review.csv."),
     ] = False,
     json_: Annotated[
         bool, typer.Option("--json", help="Print all of it as JSON and nothing else.")

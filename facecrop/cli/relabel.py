@@ -55,7 +55,8 @@ def relabel(
         Path | None, typer.Option(help="Write the corrections that hold as a CSV manifest.")
     ] = None,
     suggest_policy: Annotated[
-        bool, typer.Option("--suggest-policy", help="Where does a model see sixty?")
+        bool,
+        typer.Option("--suggest-policy", help="Show the ages at which a run sees the borders."),
     ] = False,
     run: Annotated[str | None, typer.Option(help="With --suggest-policy: which run.")] = None,
 ) -> None:

@@ -44,7 +44,9 @@ def find_members(members: Sequence[str | Path], settings: VoteSettings) -> dict[
             f"{folders[0]} is no run: it has no {_OF_A_RUN}; give files of predictions"
         )
     if not given:
-        raise ConfigError("a vote needs files of predictions")
+        raise ConfigError(
+            "a vote needs files of predictions; make one: facecrop predict RUN RAW --out FILE.csv"
+        )
     return given
 
 

@@ -100,7 +100,10 @@ def warm_weights(
         return None
     run = open_run(out, name)
     if not run.begun:
-        raise ConfigError(f"model.warm_start: there is no run {name!r} in {out}")
+        raise ConfigError(
+            f"model.warm_start: there is no run {name!r} in {out}; "
+            f"run: facecrop train {out} --preset PRESET --name {name}"
+        )
     own = [one for one in run.members() if _same_fold(one, records, member)]
     if not own:
         raise ConfigError(
