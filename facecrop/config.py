@@ -1,6 +1,7 @@
 """Settings: frozen models read from TOML, their fingerprints, and where the shipped ones lie."""
 
 import json
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
@@ -247,6 +248,16 @@ def _fault(model: type[Settings], fault: dict[str, Any]) -> str:
         return f"no setting {key!r}.{hint}"
     if fault["type"] == "missing":
         return f"{key} must be given"
+    if fault["type"] == "union_tag_invalid":
+        known = re.findall(r"'([^']+)'", fault["ctx"]["expected_tags"])
+        near = get_close_matches(fault["ctx"]["tag"], known, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        return (
+            f"{key}.name: there is no {fault['ctx']['tag']!r}.{hint} Choose from: "
+            f"{', '.join(known)}"
+        )
+    if fault["type"] == "union_tag_not_found":
+        return f"{key}.name must be given"
     if fault["type"] == "value_error":
         # Our own validators say what they got; the input may be a whole table of settings.
         return f"{key}: {fault['ctx']['error']}" if key else str(fault["ctx"]["error"])

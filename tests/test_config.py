@@ -185,7 +185,7 @@ def test_a_shipped_recipe_is_the_same_after_it_was_written_out(name: str) -> Non
         ({"count": "many"}, "got 'many'"),
         ({"colour": "green"}, "colour: input should be 'red' or 'blue', got 'green'"),
         ({"count": "x", "share": "y"}, "; share: "),
-        ({"either": {"name": "third"}}, "either: "),
+        ({"either": {"name": "third"}}, "either.name: there is no 'third'. Did you mean 'other'?"),
     ],
 )
 def test_a_fault_is_named_with_place_key_value_and_the_nearest(
