@@ -119,9 +119,12 @@ def missing(requires: Requires, has: Dataset, out: Path, split: str) -> list[str
         out: The dataset, for the commands.
         split: Name of the split, likewise.
     """
-    make = f"facecrop split {out} --name {split}"
+    # A split of its own: nobody's `default` shall turn into one that leaks because of a preset.
+    name = requires.split or split
+    make = f"facecrop split {out} --name {name}"
     make += f" --strategy {requires.split}" if requires.split else ""
     make += f" --worn-per-person {requires.worn_per_person}" if requires.worn_per_person else ""
+    make += f", then train with --split {name}" if name != split else ""
     cures: dict[str, Callable[[object], str]] = {
         "recipe": lambda name: f"facecrop preprocess RAW {out} --recipe {name}",
         "age_policy": lambda name: f"facecrop relabel {out} --set-policy {name}",

@@ -200,7 +200,10 @@ HAS = Dataset("raw", "official", "stratified", None, frozenset({"003-a"}))
 ASKS = {
     "recipe": ("rembg", "facecrop preprocess RAW OUT --recipe rembg"),
     "age_policy": ("threshold-58", "facecrop relabel OUT --set-policy threshold-58"),
-    "split": ("kfold", "facecrop split OUT --name default --strategy kfold"),
+    "split": (
+        "kfold",
+        "facecrop split OUT --name kfold --strategy kfold, then train with --split kfold",
+    ),
     "worn_per_person": (1, "facecrop split OUT --name default --worn-per-person 1"),
     "run": ("003-b", "facecrop train OUT --preset 003-b"),
 }
@@ -224,7 +227,10 @@ def test_a_preset_that_has_what_it_needs_is_let_through() -> None:
 
 def test_both_needs_of_a_split_are_met_by_one_command() -> None:
     requires = Requires(split="profile", worn_per_person=2)
-    command = "facecrop split OUT --name x --strategy profile --worn-per-person 2"
+    command = (
+        "facecrop split OUT --name profile --strategy profile --worn-per-person 2, "
+        "then train with --split profile"
+    )
     faults = missing(requires, HAS, Path("OUT"), "x")
     assert len(faults) == 2
     assert all(fault.endswith(command) for fault in faults)
