@@ -16,6 +16,7 @@ from facecrop.commands.run_page import render_run_page
 from facecrop.commands.runs import runs
 from facecrop.errors import ConfigError, MissingExtraError, TableError
 from facecrop.training.presets import loss_words
+from facecrop.training.progress import Progress
 from facecrop.training.runs import Run, free_name, git_commit, list_runs, open_run, versions
 from facecrop.training.settings import TrainSettings
 
@@ -33,8 +34,8 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     trained(out, tiny(optim={"epochs": 2}), name="single")
     trained(out, tiny(optim={"epochs": 1}), name="several", folds="all", repeats=2)
 
-    def stop(progress: object) -> None:
-        if getattr(progress, "epoch", 0) == 1:
+    def stop(progress: Progress) -> None:
+        if progress.ended is not None:  # always told, unlike the batches of an epoch
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
