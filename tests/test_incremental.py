@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from fakes import FakeDetector, draw, usual_face, write_png, write_profiles
+from fakes import FACE, FakeDetector, draw, usual_face, write_png, write_profiles
 from runs import content, recipe, rows, run, trust
 
 from facecrop.errors import ConfigError
 from facecrop.images.choose import Choose
-from facecrop.images.look.cascade import Faces
+from facecrop.images.frames import Box
+from facecrop.images.look.cascade import CloserLooks, Faces
 from facecrop.images.render import Encode
 
 
@@ -177,6 +178,34 @@ def test_a_second_detector_is_asked_only_where_the_first_leaves_a_doubt(tmp_path
     calls = run(tmp_path / "raw", tmp_path / "out", recipe=two).progress.calls
     assert calls["fake-face"] == 2
     assert calls["second"] == 1
+
+
+def test_several_faces_are_looked_at_again_once(tmp_path: Path) -> None:
+    large = Box(10, 20, 40, 50)
+    people = draw(96, 96, large)
+    people[20:46, 60:86] = FACE  # a smaller one beside it
+    folder = tmp_path / "raw" / "000001_male_Asian_30"
+    write_png(folder / "mask1.png", people)
+    write_png(folder / "normal.png", draw(96, 96, large))
+    first, closer = FakeDetector(), FakeDetector(tag="closer")
+    faces = Faces(detectors=(first,), closer=CloserLooks(detectors=(closer,)))
+    two = recipe().model_copy(
+        update={
+            "look": recipe().look.model_copy(update={"faces": faces}),
+            "choose": Choose(compare="chance", subject="largest"),
+        }
+    )
+    calls = run(tmp_path / "raw", tmp_path / "out", recipe=two).progress.calls
+    assert calls["fake-face"] == 2
+    assert calls["closer"] == 2 * 2, "two faces of one picture, each with two borders"
+    found = {row["name"]: row for row in rows(tmp_path / "out")}
+    for name in ("mask1", "normal"):
+        sides = [found[name][f"face_{side}"] for side in ("x0", "y0", "x1", "y1")]
+        assert Box(*sides).iou(large) > 0.9
+    before = content(tmp_path / "out")
+    shutil.rmtree(tmp_path / "out" / "images")
+    assert not run(tmp_path / "raw", tmp_path / "out", recipe=two).progress.calls
+    assert content(tmp_path / "out") == before
 
 
 def test_kept_files_survive_a_new_format_and_come_back_when_lost(raw: Path, out: Path) -> None:

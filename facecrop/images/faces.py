@@ -7,13 +7,17 @@ Detectors differ in three ways that would otherwise decide who is chosen:
 - their boxes mean different things, so where a cascade mixes kinds, all are brought to one
   meaning, forehead to chin and temple to temple: that of WIDER FACE, on which most are trained;
 - several of them see the same face, so what overlaps is one face, with the votes of all.
+
+Closer looks, each at one of these faces, add to what is known of it: more boxes for the mean, and
+more answers to the question whether it is a face at all. They make no face and give no votes, but
+they show that two boxes that a coarse look put side by side are the same face.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import sqrt
 
-from facecrop.images.findings import Boxes, Candidate
+from facecrop.images.findings import Boxes, Candidate, Closer
 from facecrop.images.frames import Box
 
 _MOST_VOTES = 2.0
@@ -31,8 +35,10 @@ class Face:
     """One face, as all detectors together see it.
 
     Args:
-        box: Mean of the detectors' boxes, weighted by votes, in pixels of the source.
+        box: Mean of the detectors' boxes, weighted by votes, in pixels of the source; closer
+            looks count like further detectors.
         votes: How sure they are together: 1 is one detector at its `min_score`.
+        score: Mean score of all looks that could have seen it, 0 for each that did not, in [0, 1].
         best: What the surest detector saw, with its own score and landmarks; its box brought
             to the common meaning.
         source: Label of that detector.
@@ -41,6 +47,7 @@ class Face:
 
     box: Box
     votes: float
+    score: float
     best: Candidate
     source: str
     detectors: int
@@ -64,7 +71,10 @@ class _Vote:
 
 
 def merge(
-    seen: Sequence[tuple[str, Boxes]], min_scores: Mapping[str, float], same_face: float
+    seen: Sequence[tuple[str, Boxes]],
+    min_scores: Mapping[str, float],
+    same_face: float,
+    closer: Sequence[Closer] = (),
 ) -> tuple[Face, ...]:
     """Return the distinct faces, the one with most votes first.
 
@@ -72,20 +82,38 @@ def merge(
         seen: Label and finding of each detector; their order does not matter.
         min_scores: By label, the score that counts as one vote.
         same_face: Intersection over union from which two boxes are the same face, in (0, 1].
+        closer: Closer looks at some of the faces; their order does not matter either.
     """
     # A cascade of one kind keeps the boxes that its users know from the detector itself.
     mixed = len({_is_blazeface(label) for label in min_scores}) > 1
+
     votes = [
-        _Vote(
-            _votes(candidate.score, min_scores[label]),
-            label,
-            _to_face(candidate) if mixed and _is_blazeface(label) else candidate,
-        )
+        _vote(label, candidate, min_scores[label], mixed=mixed)
         for label, boxes in seen
         for candidate in boxes.candidates
     ]
     # The box breaks ties, so that the order in which detectors were asked does not.
-    votes.sort(key=lambda vote: (-vote.votes, vote.label, vote.candidate.box.corners))
+    votes.sort(key=_surest)
+    groups = _grouped(votes, same_face)
+    places = [_mean_box(group) for group in groups]
+    looks: list[list[_Vote | None]] = [[] for _ in groups]
+    for look in closer:
+        overlaps = [place.iou(look.face) for place in places]
+        if max(overlaps, default=0) >= same_face:
+            number = overlaps.index(max(overlaps))
+            again = (
+                _vote(look.label, candidate, min_scores[look.label], mixed=mixed)
+                for candidate in look.seen.candidates
+            )
+            same = (vote for vote in again if vote.candidate.box.iou(places[number]) >= same_face)
+            looks[number].append(min(same, key=_surest, default=None))
+    faces = (_face(group, more, len(seen)) for group, more in zip(groups, looks, strict=True))
+    known = sorted(faces, key=lambda face: -face.votes)
+    return tuple(_distinct(known, same_face) if closer else known)
+
+
+def _grouped(votes: Sequence[_Vote], same_face: float) -> list[list[_Vote]]:
+    """Put votes for the same face together, the surest first, one of each detector."""
     groups: list[list[_Vote]] = []
     for vote in votes:
         box = vote.candidate.box
@@ -94,11 +122,26 @@ def merge(
             groups.append([vote])
         elif all(vote.label != other.label for other in nearest):
             nearest.append(vote)
-    return tuple(sorted(map(_face, groups), key=lambda face: -face.votes))
+    return groups
 
 
-def _votes(score: float, min_score: float) -> float:
-    return _MOST_VOTES if score >= _MOST_VOTES * min_score else score / min_score
+def _distinct(faces: Sequence[Face], same_face: float) -> list[Face]:
+    """Leave out what turned out to be another face, one of higher score."""
+    kept: list[Face] = []
+    for face in sorted(faces, key=lambda face: -face.score):
+        if all(face.box.iou(other.box) < same_face for other in kept):
+            kept.append(face)
+    return sorted(kept, key=lambda face: -face.votes)
+
+
+def _vote(label: str, candidate: Candidate, min_score: float, *, mixed: bool) -> _Vote:
+    score = candidate.score
+    votes = _MOST_VOTES if score >= _MOST_VOTES * min_score else score / min_score
+    return _Vote(votes, label, _to_face(candidate) if mixed and _is_blazeface(label) else candidate)
+
+
+def _surest(vote: _Vote) -> tuple[float, str, tuple[float, ...]]:
+    return -vote.votes, vote.label, vote.candidate.box.corners
 
 
 def _is_blazeface(label: str) -> bool:
@@ -112,12 +155,27 @@ def _to_face(candidate: Candidate) -> Candidate:
     return replace(candidate, box=Box(box.x0 + dx, box.y0 - dy, box.x1 - dx, box.y1))
 
 
-def _face(group: Sequence[_Vote]) -> Face:
+def _face(group: Sequence[_Vote], looks: Sequence[_Vote | None], asked: int) -> Face:
+    """Sum up what `asked` detectors and the closer looks (None: did not see it again) say."""
     best = group[0]
-    total = sum(vote.votes for vote in group)
-    sides = zip(*(vote.candidate.box.corners for vote in group), strict=True)
+    # In one order, so that the order of the looks changes no rounding.
+    again = sorted((vote for vote in looks if vote is not None), key=_surest)
+    scores = sum(vote.candidate.score for vote in (*group, *again))
+    return Face(
+        box=_mean_box([*group, *again]),
+        votes=sum(vote.votes for vote in group),
+        score=scores / (asked + len(looks)),
+        best=best.candidate,
+        source=best.label,
+        detectors=len(group),
+    )
+
+
+def _mean_box(votes: Sequence[_Vote]) -> Box:
+    total = sum(vote.votes for vote in votes)
+    sides = zip(*(vote.candidate.box.corners for vote in votes), strict=True)
     mean = (
-        sum(vote.votes * side for vote, side in zip(group, column, strict=True)) / total
+        sum(vote.votes * side for vote, side in zip(votes, column, strict=True)) / total
         for column in sides
     )
-    return Face(Box(*mean).quantised(), total, best.candidate, best.label, len(group))
+    return Box(*mean).quantised()

@@ -78,6 +78,21 @@ Finding = Boxes | Alpha | Source
 
 
 @dataclass(frozen=True, slots=True)
+class Closer:
+    """What one detector saw when it was shown one face with a border around it.
+
+    Args:
+        label: Of the detector.
+        face: Where the face was seen before, in pixels of the source.
+        seen: What it saw there, in pixels of the source; neighbours may be cut off.
+    """
+
+    label: str
+    face: Box
+    seen: Boxes
+
+
+@dataclass(frozen=True, slots=True)
 class Findings:
     """All that is known about one record when choose decides.
 
@@ -87,12 +102,15 @@ class Findings:
         faces: What each face detector of the cascade saw, in the order they were asked; detectors
             that the cascade did not need are absent; empty if the recipe asks for none.
         alpha: The person matte; None if the recipe asks for none, or not made yet.
+        closer: What was seen in closer looks at each of several faces; empty where there was no
+            doubt whose picture it is, or the recipe asks for none.
     """
 
     source: Source
     persons: Boxes | None = None
     faces: tuple[tuple[str, Boxes], ...] = ()
     alpha: Alpha | None = None
+    closer: tuple[Closer, ...] = ()
 
 
 def pack(finding: Finding) -> tuple[str, bytes | None]:

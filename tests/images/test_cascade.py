@@ -1,6 +1,8 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from facecrop.config import validate
 from facecrop.errors import ConfigError
@@ -8,7 +10,7 @@ from facecrop.images.backends.blazeface import BlazeFaceShort
 from facecrop.images.backends.yunet import YuNet
 from facecrop.images.findings import Boxes, Candidate, Findings, Point, Source
 from facecrop.images.frames import Box
-from facecrop.images.look.cascade import Faces, next_detector
+from facecrop.images.look.cascade import Faces, closer_faces, closer_view, next_detector
 
 THREE: list[dict[str, Any]] = [
     {"name": "blazeface-short"},
@@ -128,3 +130,88 @@ def test_another_face_of_similar_size_is_a_doubt_however_faint() -> None:
             Source(width=600, height=600), faces=(("blazeface-short", Boxes((sure, second))),)
         )
         assert next_detector(faces, known) == expected
+
+
+LARGE, SIMILAR, SMALL = Box(140, 140, 250, 260), Box(10, 150, 100, 250), Box(300, 20, 350, 80)
+HUGE = Box(0, 0, 384, 512)
+
+
+@pytest.mark.parametrize(
+    ("look", "expected"),
+    [
+        ((), ()),
+        ((face(),), ()),
+        ((face(), face(0.8, SMALL)), ()),
+        ((face(), face(0.3, SIMILAR)), ()),
+        ((face(0.2),), ()),
+        ((face(), face(0.8, SIMILAR), face(0.9, SMALL)), (LARGE, SIMILAR)),
+        ((face(), face(0.8, SIMILAR), face(0.65, HUGE)), (LARGE, SIMILAR, HUGE)),
+    ],
+    ids=["no face", "one", "a small", "a faint", "none believable", "two of three", "a huge"],
+)
+def test_faces_of_similar_size_get_closer_looks(
+    look: tuple[Candidate, ...], expected: tuple[Box, ...]
+) -> None:
+    faces = cascade(
+        detectors=[{"name": "yunet"}], closer={"detectors": [{"name": "yunet", "scale": 128}]}
+    )
+    known = Findings(Source(width=384, height=512), faces=(("yunet-640", Boxes(look)),))
+    assert closer_faces(faces, known) == expected
+    assert closer_faces(cascade(detectors=[{"name": "yunet"}]), known) == ()
+
+
+@given(
+    st.builds(
+        lambda x, y, width, height: Box(x, y, x + width, y + height),
+        *(st.floats(-50, 400),) * 2,
+        *(st.floats(1, 300),) * 2,
+    ),
+    st.floats(0, 2),
+    *(st.integers(1, 500),) * 2,
+)
+def test_a_closer_view_is_a_square_where_the_picture_has_room_for_one(
+    seen: Box, border: float, width: int, height: int
+) -> None:
+    view = closer_view(seen, border, width, height)
+    assert view.outward() == view.corners
+    assert view.clip(width, height) == view
+    side = max(round((1 + 2 * border) * seen.area**0.5), 1)
+    assert (view.width, view.height) == (min(side, width), min(side, height))
+
+
+def test_a_closer_view_has_the_face_in_its_middle() -> None:
+    assert closer_view(Box(200, 180, 240, 220), 0.5, 400, 300) == Box(180, 160, 260, 240)
+    assert closer_view(Box(0, 180, 40, 220), 0.5, 400, 300) == Box(0, 160, 80, 240)
+
+
+@pytest.mark.parametrize(
+    ("detectors", "message"),
+    [
+        ([{"name": "selfie"}], "'selfie' cannot be a face detector: it finds alpha"),
+        ([{"name": "yunet"}, {"name": "yunet"}], "a detector is named twice"),
+        (
+            [{"name": "yunet", "min_score": 0.5}],
+            "yunet-640 has other settings in closer than in detectors",
+        ),
+        ([], "detectors"),
+    ],
+)
+def test_closer_looks_that_make_no_sense_are_refused(
+    detectors: list[dict[str, Any]], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        cascade(closer={"detectors": detectors})
+
+
+@pytest.mark.parametrize("borders", [[], [0.5, -1], [9]])
+def test_borders_that_make_no_sense_are_refused(borders: list[float]) -> None:
+    with pytest.raises(ConfigError, match="borders"):
+        cascade(closer={"detectors": [{"name": "yunet"}], "borders": borders})
+
+
+def test_a_detector_may_look_twice_and_is_one_finder() -> None:
+    again: list[dict[str, Any]] = [{"name": "yunet", "scale": 320}, {"name": "yunet", "scale": 128}]
+    faces = cascade(closer={"detectors": again})
+    labels = [finder.label for finder in faces.finders]
+    assert labels == ["blazeface-short", "yunet-320", "yunet-640", "yunet-128"]
+    assert set(faces.min_scores) == set(labels)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facecrop.images.faces import merge
-from facecrop.images.findings import Boxes, Candidate
+from facecrop.images.findings import Boxes, Candidate, Closer
 from facecrop.images.frames import Box
 
 MIN_SCORES = {"yunet-320": 0.6, "yunet-640": 0.6, "deepface-yunet": 0.5}
@@ -81,3 +81,61 @@ def test_blazeface_boxes_grow_to_the_forehead_where_other_kinds_are_asked_too() 
     (mixed,) = merge(seen, {"blazeface-short": 0.5, "yunet-320": 0.6}, 0.3)
     assert alone.box == Box(100, 100, 200, 200)
     assert mixed.box == Box(105, 85, 195, 200)
+
+
+AT = Box(100, 100, 140, 150)
+FIRST = [("yunet-320", one(AT, 0.6)), ("yunet-640", Boxes(()))]
+
+
+def test_the_score_is_the_mean_of_all_who_were_asked() -> None:
+    (face,) = merge(FIRST, MIN_SCORES, 0.3)
+    assert face.score == 0.3
+
+
+def test_a_closer_look_moves_the_box_and_the_score_but_gives_no_votes() -> None:
+    (before,) = merge(FIRST, MIN_SCORES, 0.3)
+    look = Closer("yunet-640", AT, one(AT.shift(10, 0), 0.9))
+    (face,) = merge(FIRST, MIN_SCORES, 0.3, [look])
+    assert face.score == (0.6 + 0 + 0.9) / 3
+    assert face.box == AT.shift(6, 0), "0.9 / 0.6 of the weight"
+    assert (face.votes, face.best, face.detectors) == (before.votes, before.best, before.detectors)
+
+
+def test_a_closer_look_that_sees_nothing_there_lowers_the_score() -> None:
+    neighbour = Closer("yunet-640", AT, one(AT.shift(60, 0), 0.9))
+    (face,) = merge(FIRST, MIN_SCORES, 0.3, [neighbour, Closer("yunet-320", AT, Boxes(()))])
+    assert face.score == 0.6 / 4
+    assert face.box == AT
+
+
+def test_closer_looks_make_no_face() -> None:
+    elsewhere = Closer("yunet-640", AT.shift(300, 0), one(AT.shift(300, 0), 0.9))
+    assert merge(FIRST, MIN_SCORES, 0.3, [elsewhere]) == merge(FIRST, MIN_SCORES, 0.3)
+    assert merge([], MIN_SCORES, 0.3, [elsewhere]) == ()
+
+
+def test_closer_looks_show_that_two_boxes_are_one_face() -> None:
+    beside = AT.shift(25, 0)
+    first = [("yunet-320", one(AT, 0.9)), ("yunet-640", one(beside, 0.6))]
+    assert AT.iou(beside) < 0.3
+    assert len(merge(first, MIN_SCORES, 0.3)) == 2
+    between = one(AT.shift(12, 0), 0.9)
+    again = [Closer(label, box, between) for label in MIN_SCORES for box in (AT, beside)]
+    (face,) = merge(first, MIN_SCORES, 0.3, again)
+    assert face.best.box == AT
+
+
+closer_looks = st.lists(
+    st.builds(Closer, label=st.sampled_from(list(MIN_SCORES)), face=boxes(), seen=looks), max_size=6
+)
+
+
+@given(several, closer_looks, st.randoms(use_true_random=False))
+def test_the_order_of_closer_looks_does_not_matter(
+    seen: Seen, closer: list[Closer], random: Random
+) -> None:
+    other = list(closer)
+    random.shuffle(other)
+    faces = merge(seen, MIN_SCORES, 0.3, closer)
+    assert faces == merge(seen, MIN_SCORES, 0.3, other)
+    assert all(0 <= face.score <= 1 for face in faces)

@@ -53,7 +53,9 @@ def _alone(findings: Findings, rules: Choose, faces: Faces | None, need: Need) -
     source = findings.source
     if source.reason is not None or source.height is None or source.width is None:
         return Plan("reject", source.reason)
-    seen = merge(findings.faces, faces.min_scores, rules.same_face) if faces else ()
+    seen = (
+        merge(findings.faces, faces.min_scores, rules.same_face, findings.closer) if faces else ()
+    )
     known = gates.believable(seen, findings, rules)
     large = [face for face in known if gates.big_enough(face, source.height, source.width, rules)]
     face = subject_face(large, source.height, source.width, rules) if large else None

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from facecrop.config import Settings
 
+Compare = Literal["strength", "chance"]
 Subject = Literal["largest", "most-central", "weighed"]
 
 
@@ -17,10 +18,14 @@ class Choose(Settings):
     """
 
     subject: Subject = "weighed"
-    """Which of several faces: the `largest` (side times votes, the side being the root of the box's
-    area); the `most-central` of those with at least half of the best one's votes; or `weighed`:
-    side times votes times (1 - `centre` * d), with d the distance of the face from the middle of
-    the picture, 1 in its corners."""
+    """Which of several faces: the `largest` (the side being the root of the box's area); the
+    `most-central` of those with at least half of the best one's votes; or `weighed`: as `largest`,
+    with the side times (1 - `centre` * d), d being the distance of the face from the middle of the
+    picture, 1 in its corners."""
+    compare: Compare = Field(default="strength", json_schema_extra={"neutral": "strength"})
+    """How `largest` and `weighed` find the largest: by `strength`, side times votes; or by the
+    `chance` of each to be it: the mean score of all looks at it, times the chance that none of the
+    others is a face and larger, where each side is known to a tenth of it only."""
     centre: float = Field(default=0.5, ge=0, le=1)
     """How much being off the middle counts against a face, if `subject` is `weighed`."""
     same_face: float = Field(default=0.3, gt=0, le=1)

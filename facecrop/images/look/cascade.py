@@ -1,18 +1,40 @@
-"""The face cascade: several detectors, each asked only where those before it leave a doubt."""
+"""The face cascade: several detectors, each asked only where those before it leave a doubt.
+
+Where several faces of similar size are left, closer looks may follow: each of these faces is cut
+out with a border, which brings all of them to the same few sizes in front of the same detectors.
+A masked face in the back row then has the same chance to be seen, and is measured in the same way,
+as a bare one in front.
+"""
 
 from collections.abc import Mapping
 from math import atan2, degrees, inf
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from facecrop.config import Settings
 from facecrop.images.faces import Face, merge
 from facecrop.images.findings import Findings
+from facecrop.images.frames import Box
 from facecrop.images.look.settings import AnyFinder
 
 _HEARD = 0.5
 """Votes from which another face is a rival at all: half of what makes a face."""
+
+_FACE = 1.0
+"""Votes that make a face: one detector at its own `min_score`."""
+
+Border = Annotated[float, Field(ge=0, le=8)]
+"""Of a closer look; at 8 the face has a seventeenth of what is shown."""
+
+
+class CloserLooks(Settings):
+    """How to look again at each of several faces: all detectors, with each of the borders."""
+
+    detectors: tuple[AnyFinder, ...] = Field(min_length=1)
+    """The detectors."""
+    borders: tuple[Border, ...] = Field(default=(0.5, 1.0), min_length=1)
+    """Borders around a face, as parts of its side."""
 
 
 class Faces(Settings):
@@ -45,23 +67,38 @@ class Faces(Settings):
     """A face whose nose is further from the middle of its eyes, in distances of the eyes, is
     doubtful: it is turned away, and boxes of turned faces are the least exact ones. At 0.5 the
     nose is below an eye."""
+    closer: CloserLooks | None = Field(default=None, json_schema_extra={"neutral": None})
+    """Closer looks at each of several faces: at the surest one and at those with at least `rival`
+    of its side."""
 
     @model_validator(mode="after")
     def _are_face_detectors(self) -> Self:
-        for finder in self.detectors:
+        closer = self.closer.detectors if self.closer else ()
+        for finder in (*self.detectors, *closer):
             if finder.finds != "faces":
                 raise ValueError(
                     f"{finder.name!r} cannot be a face detector: it finds {finder.finds}"
                 )
-        labels = [finder.label for finder in self.detectors]
-        if len(set(labels)) < len(labels):
-            raise ValueError(f"a detector is named twice: {', '.join(labels)}")
+        for finders in (self.detectors, closer):
+            labels = [finder.label for finder in finders]
+            if len(set(labels)) < len(labels):
+                raise ValueError(f"a detector is named twice: {', '.join(labels)}")
+        same = {finder.label: finder for finder in self.detectors}
+        for finder in closer:
+            if same.get(finder.label, finder) != finder:
+                raise ValueError(f"{finder.label} has other settings in closer than in detectors")
         return self
+
+    @property
+    def finders(self) -> tuple[AnyFinder, ...]:
+        """All detectors, each once."""
+        closer = self.closer.detectors if self.closer else ()
+        return tuple({finder.label: finder for finder in (*self.detectors, *closer)}.values())
 
     @property
     def min_scores(self) -> Mapping[str, float]:
         """By label, the score from which a detector's candidate counts as a face."""
-        return {finder.label: _min_score(finder) for finder in self.detectors}
+        return {finder.label: _min_score(finder) for finder in self.finders}
 
 
 def next_detector(faces: Faces, findings: Findings) -> int | None:
@@ -79,6 +116,48 @@ def next_detector(faces: Faces, findings: Findings) -> int | None:
     if not left or (asked and not _in_doubt(faces, findings)):
         return None
     return left[0]
+
+
+def closer_faces(faces: Faces, findings: Findings) -> tuple[Box, ...]:
+    """Return the faces that ask for closer looks: none if there is no doubt whose picture it is.
+
+    Like `next_detector` it depends on `findings.faces` and the size of the picture only.
+
+    Args:
+        faces: The cascade.
+        findings: What is known about the picture when all detectors have been asked.
+    """
+    # Most pictures end here: two faces take two candidates.
+    if faces.closer is None or sum(len(seen.candidates) for _, seen in findings.faces) <= 1:
+        return ()
+    merged = merge(findings.faces, faces.min_scores, faces.same_face)
+    seen = [face for face in merged if face.votes >= _FACE]
+    if not seen:
+        return ()
+    # Not the strongest: what is mistaken for a face is often huge, and would hide all real ones.
+    first = max(seen, key=lambda face: face.score)
+    rivals = tuple(face.box for face in seen if face.side >= faces.rival * first.side)
+    return rivals if len(rivals) > 1 else ()
+
+
+def closer_view(face: Box, border: float, width: int, height: int) -> Box:
+    """Return the part of a picture to show in a closer look: a square, moved inside if it must be.
+
+    Args:
+        face: In pixels of the picture.
+        border: On every side of the square that has the face's area, as a part of its side.
+        width: Of the picture, pixels.
+        height: Likewise.
+
+    Returns:
+        Whole pixels; shorter where the picture is.
+    """
+    side = (1 + 2 * border) * face.area**0.5
+    across, down = (min(max(round(side), 1), length) for length in (width, height))
+    x, y = face.center
+    x0 = min(max(round(x - across / 2), 0), width - across)
+    y0 = min(max(round(y - down / 2), 0), height - down)
+    return Box(x0, y0, x0 + across, y0 + down)
 
 
 def _in_doubt(faces: Faces, findings: Findings) -> bool:

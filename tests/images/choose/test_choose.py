@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from facecrop.config import validate
 from facecrop.images.choose import Choose, Plan, choose
-from facecrop.images.findings import Alpha, Boxes, Candidate, Findings, Source
+from facecrop.images.findings import Alpha, Boxes, Candidate, Closer, Findings, Source
 from facecrop.images.frames import Box
 from facecrop.images.look.cascade import Faces
 
@@ -136,6 +136,44 @@ def test_weighed_still_prefers_a_much_larger_face() -> None:
 def test_weighed_without_centre_is_largest() -> None:
     findings = seen(LARGE_OFF, SMALL_MID)
     assert one(findings, subject="weighed", centre=0) == one(findings, subject="largest")
+
+
+def chosen(findings: Findings, **rules: Any) -> Box:
+    plan = one(findings, compare="chance", **rules)
+    assert plan.face is not None
+    return plan.face.box
+
+
+def test_the_chance_to_be_the_largest_needs_no_more_votes_than_others() -> None:
+    large, small = (Box(0, 0, 120, 120), 0.62), (Box(150, 210, 240, 300), 0.95)
+    assert chosen(seen(large, small), subject="largest") == large[0]
+    plan = one(seen(large, small), subject="largest")
+    assert plan.face is not None
+    assert plan.face.box == small[0], "by strength the surer one wins"
+
+
+def test_what_closer_looks_do_not_see_again_is_not_the_largest() -> None:
+    large, small = Box(0, 0, 120, 120), Box(150, 210, 240, 300)
+    findings = seen((large, 0.8), (small, 0.8))
+    looks = [Closer("yunet-640", large, Boxes(())), Closer("yunet-640", small, one_box(small))]
+    assert chosen(findings, subject="largest") == large
+    assert chosen(replace(findings, closer=tuple(looks)), subject="largest") == small
+
+
+def test_the_chance_counts_what_lies_in_the_picture() -> None:
+    cut, whole = Box(-80, 100, 70, 250), Box(150, 100, 270, 220)
+    assert chosen(seen((cut, 0.8), (whole, 0.8)), subject="largest") == whole
+
+
+def test_the_chance_is_that_of_the_weighed_side() -> None:
+    sides = {"largest": LARGE_OFF[0], "weighed": SMALL_MID[0]}
+    for subject, expected in sides.items():
+        assert chosen(seen(LARGE_OFF, SMALL_MID), subject=subject) == expected
+    assert chosen(seen((Box(0, 0, 9, 9), 0.9)), centre=1, min_pixels=0) == Box(0, 0, 9, 9)
+
+
+def one_box(box: Box) -> Boxes:
+    return Boxes((Candidate(box, 0.9),))
 
 
 def test_a_doubtful_face_in_the_middle_is_not_the_most_central() -> None:
