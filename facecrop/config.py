@@ -3,7 +3,7 @@
 import json
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from copy import deepcopy
 from difflib import get_close_matches
 from hashlib import sha256
@@ -25,7 +25,8 @@ class Settings(BaseModel):
     their JSON is unique. Defaults are validated like any value (30 becomes 30.0 for a float): a
     setting that is written out is the same as one that is left out. A field added after a release
     carries `json_schema_extra={"neutral": value}` and is left out of fingerprints while it has that
-    value. One with `{"part": "choose"}` is left out of the fingerprint of what it does not change.
+    value. One with `{"part": "choose"}` is left out of the fingerprint of what it does not change;
+    one with `{"part": "runtime"}`, of all, as they hold what it resolved to.
     """
 
     model_config = ConfigDict(
@@ -42,7 +43,7 @@ def fingerprint(
     version: int,
     settings: Settings,
     resolved: Mapping[str, str] | None = None,
-    without: str | None = None,
+    without: Collection[str] = (),
 ) -> str:
     """Return what identifies an outcome: 64 hex digits, equal for equal settings.
 
@@ -52,7 +53,7 @@ def fingerprint(
         settings: All fields count, except later ones that still have their neutral value.
         resolved: What was found out at run time and changes the output: digests of weights,
             runtime, precision, class of device.
-        without: Leave out the fields whose `part` is this.
+        without: Leave out the fields whose `part` is one of these.
     """
     spec = {
         "name": name,
@@ -63,8 +64,8 @@ def fingerprint(
     return sha256(json.dumps(spec, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
-def plain(value: object, without: str | None = None) -> object:
-    """Return settings as what JSON and TOML know, without neutral fields and those of one part.
+def plain(value: object, without: Collection[str] = ()) -> object:
+    """Return settings as what JSON and TOML know, without neutral fields and those of some parts.
 
     Raises:
         TypeError: A field holds something whose JSON would not be unique.
@@ -84,11 +85,11 @@ def plain(value: object, without: str | None = None) -> object:
     raise TypeError(f"a setting must not be a {type(value).__name__}: its JSON would not be unique")
 
 
-def _left_out(extra: object, value: object, without: str | None) -> bool:
+def _left_out(extra: object, value: object, without: Collection[str]) -> bool:
     if not isinstance(extra, dict):
         return False
     neutral = "neutral" in extra and extra["neutral"] == value
-    return neutral or (without is not None and extra.get("part") == without)
+    return neutral or extra.get("part") in without
 
 
 def manifests_dir() -> Path:

@@ -115,7 +115,7 @@ class FakeDetector(Settings):
     def models(self) -> tuple[str, ...]:
         return ()
 
-    def runtime(self, device: str) -> str:
+    def runs_on(self, device: str) -> str:
         return f"numpy {device}"
 
     def load(self, weights: Weights, device: str) -> "BrightFinder":  # noqa: ARG002 - needs none
@@ -140,7 +140,7 @@ class FakePersons(Settings):
     def models(self) -> tuple[str, ...]:
         return ()
 
-    def runtime(self, device: str) -> str:
+    def runs_on(self, device: str) -> str:
         return f"numpy {device}"
 
     def load(self, weights: Weights, device: str) -> "BrightFinder":  # noqa: ARG002 - needs none
@@ -164,7 +164,7 @@ class FakeMatte(Settings):
     def models(self) -> tuple[str, ...]:
         return ()
 
-    def runtime(self, device: str) -> str:
+    def runs_on(self, device: str) -> str:
         return f"numpy {device}"
 
     def load(self, weights: Weights, device: str) -> "MatteFinder":  # noqa: ARG002 - needs none

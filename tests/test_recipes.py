@@ -115,7 +115,7 @@ def test_a_finder_names_its_models_and_what_runs_them(name: str) -> None:
     settings, known = finder(name), read_catalogue()
     assert all(known.model(model) for model in settings.models)
     try:
-        runtime = settings.runtime("cpu")
+        runtime = settings.runs_on("cpu")
     except MissingExtraError as error:
         assert "pip install" in str(error)  # noqa: PT017 - either answer is right
     else:

@@ -61,9 +61,15 @@ class Job:
 def finder_key(finder: FinderSettings, weights: Mapping[str, Weight], device: str) -> str:
     """Return what identifies a finder's findings: settings, weights, runtime, precision, device."""
     resolved = {f"weights {name}": weights[name].digest for name in finder.models}
-    resolved["runtime"] = finder.runtime(device if uses_gpu(finder) else "cpu")
+    resolved["runtime"] = runs_on(finder, device)
     settings = cast("Settings", finder)
-    return fingerprint(finder.name, finder.version, settings, resolved, without="choose")
+    unheard = ("choose", "runtime")
+    return fingerprint(finder.name, finder.version, settings, resolved, without=unheard)
+
+
+def runs_on(finder: FinderSettings, device: str) -> str:
+    """Return what runs a finder in a run on a device: runtime, version, precision, device class."""
+    return finder.runs_on(device if uses_gpu(finder) else "cpu")
 
 
 def source_key(recipe: Recipe) -> str:

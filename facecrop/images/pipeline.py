@@ -9,12 +9,12 @@ from facecrop.images.backends.devices import uses_gpu
 from facecrop.images.backends.server import RemoteFinder, connect
 from facecrop.images.choose import Plan, choose
 from facecrop.images.choose.geometry import plan_crop
-from facecrop.images.findings import Alpha, Boxes, Findings, Source
+from facecrop.images.findings import Alpha, Boxes, Closer, Findings, Source
 from facecrop.images.frames import Box, union
 from facecrop.images.job import Job
 from facecrop.images.look.alpha import coverage
-from facecrop.images.look.cascade import next_detector
-from facecrop.images.look.finder import Finder
+from facecrop.images.look.cascade import closer_faces, closer_view, next_detector
+from facecrop.images.look.finder import ELSEWHERE, Finder
 from facecrop.images.look.looker import Looker, Tally, View
 from facecrop.images.look.settings import FinderSettings
 from facecrop.images.output import Output
@@ -173,6 +173,26 @@ class Pipeline:
                     seen = (*found[number].faces, (finder.label, _boxes(boxes)))
                     found[number] = replace(found[number], faces=seen)
             asking = [number for numbers in rounds.values() for number in numbers]
+        for number in usable:
+            view = self._face_view(pictures[number], found[number], keys[number])
+            found[number] = replace(found[number], closer=self._closer(view, found[number]))
+
+    def _closer(self, whole: View, findings: Findings) -> tuple[Closer, ...]:
+        """Look at each of several faces of similar size once more, from near."""
+        faces, source = self.recipe.look.faces, findings.source
+        if faces is None or faces.closer is None or source.width is None or source.height is None:
+            return ()
+        around = [
+            (face, closer_view(face, border, source.width, source.height))
+            for face in closer_faces(faces, findings)
+            for border in faces.closer.borders
+        ]
+        views = [replace(whole, region=region) for _, region in around]
+        return tuple(
+            Closer(finder.label, face, _boxes(boxes))
+            for finder in (faces.closer.detectors if views else ())
+            for (face, _), boxes in zip(around, self.looker.look(finder, views), strict=True)
+        )
 
     def _face_view(self, picture: Picture, findings: Findings, matte_key: bytes) -> View:
         faces = self.recipe.look.faces
@@ -247,7 +267,8 @@ class Pipeline:
     def _load(self, finder: FinderSettings) -> Finder:
         """Load a finder; one that can use the GPU sends its batches to the server there."""
         on_gpu = bool(self.job.servers) and uses_gpu(finder)
-        loaded = finder.load(lambda name: self.job.weights[name].path, "cpu")
+        place = ELSEWHERE if on_gpu else "cpu"
+        loaded = finder.load(lambda name: self.job.weights[name].path, place)
         return RemoteFinder(finder, loaded, connect(self.job.servers)) if on_gpu else loaded
 
 

@@ -52,7 +52,7 @@ class Look(Settings):
     @property
     def finders(self) -> tuple[FinderSettings, ...]:
         """All finders that may be asked."""
-        faces = self.faces.detectors if self.faces else ()
+        faces = self.faces.finders if self.faces else ()
         return tuple(one for one in (self.persons, self.matte, *faces) if one is not None)
 
 
@@ -91,7 +91,7 @@ class Recipe(Settings):
 
     def fingerprint(self, finders: Sequence[str]) -> bytes:
         """Return what identifies the outcome: settings and what ran the finders (32 bytes)."""
-        own = fingerprint("recipe", RECIPE_VERSION, self)
+        own = fingerprint("recipe", RECIPE_VERSION, self, without=("runtime",))
         return sha256("\n".join([own, *finders]).encode()).digest()
 
 

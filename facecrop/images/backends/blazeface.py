@@ -39,7 +39,7 @@ class _BlazeFace(Settings):
         """Names of the weights it needs."""
         return (self._model,)
 
-    def runtime(self, device: str) -> str:  # noqa: ARG002 - one runtime, whatever the device
+    def runs_on(self, device: str) -> str:  # noqa: ARG002 - one runtime, whatever the device
         """Return what runs it: mediapipe's XNNPACK kernels, always on the CPU."""
         return f"mediapipe {version('mediapipe')} fp32 cpu"
 

@@ -83,7 +83,7 @@ class DeepFace(Settings):
         """Names of the weights it needs, as far as they are ours to check."""
         return ("yunet",) if self.detector == "yunet" else ()
 
-    def runtime(self, device: str) -> str:  # noqa: ARG002 - deepface decides by itself
+    def runs_on(self, device: str) -> str:  # noqa: ARG002 - deepface decides by itself
         """Return what runs it; the device is deepface's own choice.
 
         Raises:

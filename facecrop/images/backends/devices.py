@@ -1,14 +1,22 @@
 """Devices: what models run on, and a clear word where they cannot."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from facecrop.errors import ConfigError, DeviceError
+from facecrop.images.backends.rembg import Rembg
 from facecrop.images.look.settings import FinderSettings
+from facecrop.images.recipe import Recipe
 
-_ONNXRUNTIME = frozenset({"rembg"})
-_TORCH = frozenset({"yolov8"})
+_GPU_RUNTIMES = {"rembg": ("torch", "onnxruntime"), "yolov8": ("torch",)}
+"""By finder, what can run it on a GPU."""
+_PACKAGES = {
+    "rembg": ("torch", "onnx"),
+    "yolov8": ("torch",),
+    "onnxruntime": ("onnxruntime-gpu",),
+}
+"""What has to be installed for it: for torch, by finder."""
 _DRIVER = (Path("/proc/driver/nvidia/gpus"), Path("/dev/nvidia0"), Path("/dev/dxg"))
 """One of these is there where an NVIDIA driver is; the last one under Windows' Linux."""
 
@@ -51,7 +59,33 @@ def resolve_devices(asked: str, finders: Sequence[FinderSettings]) -> tuple[str,
 
 def uses_gpu(finder: FinderSettings) -> bool:
     """Tell whether a finder runs on a GPU where there is one; the others stay on the CPU."""
-    return finder.name in _ONNXRUNTIME | _TORCH
+    return bool(_runtimes(finder))
+
+
+def settle_runtimes(recipe: Recipe, device: str, before: Mapping[str, str]) -> Recipe:
+    """Return a recipe whose finders know what runs them: nothing is decided twice in a run.
+
+    Args:
+        recipe: As it was asked for.
+        device: What the run uses: `cpu` or `cuda:N`.
+        before: By finder, what the findings of the dataset were made with.
+
+    Raises:
+        MissingExtraError: They were made with something that is not installed.
+    """
+    matte: object = recipe.look.matte
+    if not isinstance(matte, Rembg):
+        return recipe
+    on = device if matte.gpu_runtimes else "cpu"
+    settled = matte.settled(on, before.get(matte.label))
+    look = recipe.look.model_copy(update={"matte": settled})
+    return recipe.model_copy(update={"look": look})
+
+
+def _runtimes(finder: FinderSettings) -> tuple[str, ...]:
+    """Return what may run a finder on a GPU."""
+    one: object = finder
+    return one.gpu_runtimes if isinstance(one, Rembg) else _GPU_RUNTIMES.get(finder.name, ())
 
 
 def _obstacles(finders: Sequence[FinderSettings]) -> list[str]:
@@ -59,20 +93,28 @@ def _obstacles(finders: Sequence[FinderSettings]) -> list[str]:
     found = []
     if not any(path.exists() for path in _DRIVER):
         found.append("this machine has no NVIDIA driver; install it, or use --device cpu")
-    if any(finder.name in _ONNXRUNTIME for finder in finders) and not _installed("onnxruntime-gpu"):
-        found.append(
-            "the installed onnxruntime has no CUDA; run: "
-            'pip uninstall onnxruntime && pip install "facecrop[rembg-gpu]"'
-        )
+    for finder in finders:
+        able = _runtimes(finder)
+        needs = [_PACKAGES[finder.name if one == "torch" else one] for one in able]
+        if any(all(map(_installed, packages)) for packages in needs):
+            continue
+        if "torch" in able:
+            extra = "yolo" if finder.name == "yolov8" else "rembg-torch"
+            found.append(f'{finder.label} needs torch there: pip install "facecrop[{extra}]"')
+        else:
+            found.append(
+                "the installed onnxruntime has no CUDA; run: "
+                'pip uninstall onnxruntime && pip install "facecrop[rembg-gpu]"'
+            )
     return found
 
 
 def _installed(package: str) -> bool:
+    """Tell whether a package is there, and not in a build for CPUs alone."""
     try:
-        distribution(package)
+        return not distribution(package).version.endswith("+cpu")
     except PackageNotFoundError:
         return False
-    return True
 
 
 def _names(finders: Sequence[FinderSettings]) -> str:

@@ -1,4 +1,4 @@
-"""The matte of rembg's local models, by onnxruntime itself: rembg's numbers without its imports.
+"""The matte of rembg's local models, on a runtime of one's choice: rembg's numbers without rembg.
 
 Importing rembg costs half a minute the first time and seconds later (numba, pymatting), and it
 computes its input in float64. So a session's few lines are done here, and a test holds both against
@@ -6,70 +6,21 @@ each other with the same weights. What rembg can do besides (alpha matting, ViTM
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from facecrop.config import Settings
-from facecrop.errors import DeviceError, MissingExtraError, WeightsError
+from facecrop.images.backends import runtimes
+from facecrop.images.backends.rembg_shapes import SHAPES, U2NET, Runner, Shape
 from facecrop.images.findings import Alpha
 from facecrop.images.frames import Box, Image
-from facecrop.images.look.finder import Weights
+from facecrop.images.look.finder import ELSEWHERE, Weights
 from facecrop.images.models.registry import read_catalogue
 from facecrop.registry import no_such
-
-_GPU_BATCH = 8
-"""Pictures in one call on a GPU, where the file leaves their number open."""
-
-_LEAST_PEAK = 1e-6
-"""rembg's guard against dividing by the peak of a black picture."""
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """How one family of models wants its pictures, and what it answers.
-
-    Args:
-        side: Of the square picture, pixels.
-        mean: Taken from each channel after its peak was brought to 1.
-        std: Then divides it.
-        sigmoid: Whether the output is logits.
-    """
-
-    side: int
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)  # ImageNet's
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
-    sigmoid: bool = False
-
-
-_U2NET = Shape(320)
-_ISNET = Shape(1024, mean=(0.5, 0.5, 0.5), std=(1, 1, 1))
-_BIREFNET = Shape(1024, sigmoid=True)
-
-SHAPES = {
-    "u2net": _U2NET,
-    "u2netp": _U2NET,
-    "u2net_human_seg": _U2NET,
-    "silueta": _U2NET,
-    "isnet-general-use": _ISNET,
-    "isnet-anime": Shape(1024, std=(1, 1, 1)),
-    "birefnet-general": _BIREFNET,
-    "birefnet-general-lite": _BIREFNET,
-    "birefnet-portrait": _BIREFNET,
-    "birefnet-dis": _BIREFNET,
-    "birefnet-hrsod": _BIREFNET,
-    "birefnet-cod": _BIREFNET,
-    "birefnet-massive": _BIREFNET,
-    "bria-rmbg": Shape(1024),
-}
-"""The local models of rembg 2.0.86 that find what stands out, as its sessions use them."""
 
 
 class Rembg(Settings):
@@ -85,6 +36,15 @@ class Rembg(Settings):
     """Name of the model as rembg has it, or the name given to a file of one's own."""
     like: str | None = None
     """For a file of one's own: the model whose input and output it shares, `u2net` say."""
+    runtime: Literal["auto", "onnxruntime", "torch", "openvino"] = Field(
+        default="auto", json_schema_extra={"neutral": "auto", "part": "runtime"}
+    )
+    """What runs the model. `auto` keeps what the dataset was made with; for a new one it takes
+    onnxruntime, and on a GPU torch for models of U²-Net's kind."""
+    precision: Literal["fp32", "fp16", "bf16"] = Field(
+        default="fp32", json_schema_extra={"neutral": "fp32", "part": "runtime"}
+    )
+    """What the model computes in; the halves are for torch, bf16 for OpenVINO too."""
 
     finds: ClassVar[str] = "alpha"
     version: ClassVar[int] = 1
@@ -97,6 +57,11 @@ class Rembg(Settings):
         if shape not in SHAPES:
             kind = "rembg model that mattes persons" if self.like is None else "rembg model (like)"
             raise no_such(kind, shape, list(SHAPES))
+        if self.precision not in runtimes.precisions(self.runtime):
+            raise ValueError(
+                f"{self.runtime} runs models in {', '.join(runtimes.precisions(self.runtime))}, "
+                f"not in {self.precision}; set runtime = 'torch'"
+            )
         return self
 
     @property
@@ -114,131 +79,91 @@ class Rembg(Settings):
         """How the model wants its pictures."""
         return SHAPES[self.like or self.model]
 
-    def runtime(self, device: str) -> str:
-        """Return what runs it: onnxruntime in full precision.
+    @property
+    def gpu_runtimes(self) -> tuple[str, ...]:
+        """What may run it on a GPU, with the settings it has."""
+        return runtimes.on_gpu(self.runtime, self.precision, like_u2net=self.shape is U2NET)
+
+    def settled(self, device: str, before: str | None = None) -> "Rembg":
+        """Return the same with `auto` replaced by the runtime that will be used.
+
+        Args:
+            device: `cpu` or `cuda:N`.
+            before: What the dataset's findings were made with, as `runs_on` tells it; None if it
+                is a new one.
 
         Raises:
-            MissingExtraError: onnxruntime is not installed.
+            MissingExtraError: They were made with something that is not installed.
         """
-        return f"onnxruntime {_installed(device)} fp32 {device.partition(':')[0]}"
+        if self.runtime != "auto":
+            return self
+        choice = runtimes.choose(device, self.precision, like_u2net=self.shape is U2NET)
+        kept = runtimes.kept(before, device, self.precision) if before else None
+        return self.model_copy(update={"runtime": kept or choice})
+
+    def runs_on(self, device: str) -> str:
+        """Return what runs it: runtime, version, precision, class of device.
+
+        Raises:
+            MissingExtraError: The runtime is not installed.
+        """
+        runtime = self.settled(device).runtime
+        installed = runtimes.installed(runtime, device)
+        return f"{runtime} {installed} {self.precision} {device.partition(':')[0]}"
 
     def load(self, weights: Weights, device: str) -> "RembgFinder":
         """Load the model.
 
         Raises:
-            MissingExtraError: onnxruntime is not installed.
+            MissingExtraError: The runtime is not installed.
             WeightsError: The file is no such model.
+            ConfigError: The runtime cannot run this model.
             DeviceError: The GPU that was asked for cannot be used.
         """
-        _installed(device)
-        return RembgFinder(self.shape, weights(self.model), device)
+        if device == ELSEWHERE:
+            return RembgFinder(self.shape, None)
+        runtime, path = self.settled(device).runtime, weights(self.model)
+        runtimes.installed(runtime, device)
+        runner: Runner
+        if runtime == "torch":
+            from facecrop.images.backends.rembg_torch import TorchRunner  # noqa: PLC0415 - heavy
+
+            runner = TorchRunner(path, self.shape, device, self.precision)
+        elif runtime == "openvino":
+            from facecrop.images.backends.rembg_openvino import (  # noqa: PLC0415 - heavy
+                OpenvinoRunner,
+            )
+
+            runner = OpenvinoRunner(path, self.shape, self.precision)
+        else:
+            from facecrop.images.backends.rembg_onnxruntime import (  # noqa: PLC0415 - heavy
+                OnnxRunner,
+            )
+
+            runner = OnnxRunner(path, self.shape, device)
+        return RembgFinder(self.shape, runner)
 
 
 class RembgFinder:
-    """A model of rembg, ready to look."""
+    """A model of rembg, ready to look; without a runner it prepares and interprets only."""
 
-    def __init__(self, shape: Shape, path: Path, device: str) -> None:
-        self._shape = shape
-        self._session = _session(path, device)
-        self._input = self._session.get_inputs()[0]
-        if len(self._input.shape) != 4:  # noqa: PLR2004 - batch, channels, height, width
-            raise WeightsError(
-                f"{path}: takes {self._input.shape}, not (1, 3, {shape.side}, {shape.side})"
-            )
-        count = self._input.shape[0]
-        open_ended = _GPU_BATCH if device.startswith("cuda") else 1
-        self.batch_size: int = count if isinstance(count, int) else open_ended
-        # x / peak, minus mean, over std: one product and one difference for each channel.
-        self._gain = (1 / np.array(shape.std)).astype(np.float32)[:, None, None]
-        self._shift = (np.array(shape.mean) / np.array(shape.std)).astype(np.float32)[:, None, None]
+    def __init__(self, shape: Shape, runner: Runner | None) -> None:
+        self._side = shape.side
+        self._runner = runner
+        self.batch_size: int = 1 if runner is None else runner.batch_size
 
     def prepare(self, image: Image) -> NDArray[np.uint8]:
         """Return the picture at the model's size, (S, S, 3) uint8 RGB: Pillow's, as in rembg."""
-        side = self._shape.side
         # The border-free Lanczos of Pillow; that of OpenCV skips pixels and gives other mattes.
-        resized = Pillow.fromarray(image).resize((side, side), Pillow.Resampling.LANCZOS)
-        return np.asarray(resized)
+        size = (self._side, self._side)
+        return np.asarray(Pillow.fromarray(image).resize(size, Pillow.Resampling.LANCZOS))
 
-    def infer(self, batch: NDArray[np.uint8]) -> Sequence[NDArray[np.float32]]:
-        """Return what the model says, (S, S) float32, for each picture."""
-        peaks = batch.reshape(len(batch), -1).max(axis=1).clip(_LEAST_PEAK)
-        gain = self._gain / peaks[:, None, None, None].astype(np.float32)
-        planes = np.ascontiguousarray(batch.transpose(0, 3, 1, 2)) * gain
-        planes -= self._shift
-        output = self._session.run(
-            [self._session.get_outputs()[0].name], {self._input.name: planes}
-        )
-        return list(output[0][:, 0])
+    def infer(self, batch: NDArray[np.uint8]) -> Sequence[NDArray[np.uint8]]:
+        """Return the matte of each picture, (S, S) uint8, stretched to the full range."""
+        if self._runner is None:
+            raise RuntimeError("this model was loaded elsewhere")
+        return list(self._runner(batch))
 
     def interpret(self, raw: Any, height: int, width: int) -> Alpha:
-        """Return the matte over the whole picture that was `height` by `width`.
-
-        The values are stretched to the full range and cut to 8 bits as rembg does it. Where the
-        model says the same everywhere (rembg divides by zero there) nobody was found.
-        """
-        prediction = 1 / (1 + np.exp(-raw)) if self._shape.sigmoid else raw
-        low, high = prediction.min(), prediction.max()
-        if not high > low:  # also where a number is missing
-            values = np.zeros(prediction.shape, np.uint8)
-        else:
-            values = ((prediction - low) / (high - low) * 255).astype(np.uint8)
-        return Alpha(values, Box(0, 0, width, height))
-
-
-def _installed(device: str) -> str:
-    """Return the version of onnxruntime, whichever of its wheels brought it."""
-    for wheel in ("onnxruntime-gpu", "onnxruntime"):
-        try:
-            return version(wheel)
-        except PackageNotFoundError:
-            continue
-    if find_spec("onnxruntime") is not None:
-        return "unknown"
-    extra = "rembg-gpu" if device.startswith("cuda") else "rembg"
-    raise MissingExtraError(f'rembg\'s models need onnxruntime: pip install "facecrop[{extra}]"')
-
-
-def _session(path: Path, device: str) -> Any:
-    import onnxruntime  # noqa: PLC0415 - heavy
-    from onnxruntime.capi.onnxruntime_pybind11_state import (  # noqa: PLC0415 - heavy
-        Fail,
-        InvalidGraph,
-        InvalidProtobuf,
-        NoSuchFile,
-    )
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1  # one worker process for each core
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    providers: list[Any] = ["CPUExecutionProvider"]
-    if device.startswith("cuda"):
-        providers.insert(0, _cuda_provider(onnxruntime, device))
-    try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=providers)
-    except (Fail, InvalidGraph, InvalidProtobuf, NoSuchFile) as error:
-        raise WeightsError(
-            f"{path}: onnxruntime cannot load it ({str(error).splitlines()[0]}); "
-            "delete the file so that it is fetched again"
-        ) from None
-    if device.startswith("cuda") and session.get_providers()[0] != "CUDAExecutionProvider":
-        raise DeviceError(
-            f"onnxruntime {onnxruntime.__version__} did not start on {device}: the driver, CUDA or "
-            "cuDNN is missing or of another version. See nvidia-smi; "
-            'pip install "onnxruntime-gpu[cuda,cudnn]"; or use --device cpu'
-        )
-    return session
-
-
-def _cuda_provider(onnxruntime: Any, device: str) -> tuple[str, dict[str, str]]:
-    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
-        raise DeviceError(
-            f"rembg's models cannot run on {device}: this onnxruntime has no CUDA in it. "
-            'pip uninstall onnxruntime; pip install "facecrop[rembg-gpu]"; or use --device cpu'
-        )
-    onnxruntime.preload_dlls()  # CUDA and cuDNN from their wheels, where these are installed
-    # TensorFloat-32 would move mattes away from those of a CPU.
-    return "CUDAExecutionProvider", {
-        "device_id": device.partition(":")[2] or "0",
-        "use_tf32": "0",
-    }
+        """Return the matte over the whole picture that was `height` by `width`."""
+        return Alpha(np.asarray(raw, np.uint8), Box(0, 0, width, height))

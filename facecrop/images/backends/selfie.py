@@ -65,7 +65,7 @@ class Selfie(Settings):
         """Names of the weights it needs."""
         return ("selfie", "selfie-landscape") if self.zoom else ("selfie",)
 
-    def runtime(self, device: str) -> str:  # noqa: ARG002 - one runtime, whatever the device
+    def runs_on(self, device: str) -> str:  # noqa: ARG002 - one runtime, whatever the device
         """Return what runs it: mediapipe's XNNPACK kernels, always on the CPU."""
         return f"mediapipe {version('mediapipe')} fp32 cpu"
 

@@ -1,10 +1,13 @@
 """One process a GPU that does nothing but infer; workers decode, prepare, interpret and render.
 
-A worker's batch is full already (see `Finder`), so the server only has to keep calls apart: one
-thread a worker waits for its next batch while the device works on another's.
+The prepared pictures of a worker lie in memory that it shares with the server. One thread a worker
+waits there for its next request; what several workers ask at the same time makes one batch
+(`Batches`).
 """
 
 import contextlib
+import math
+import mmap
 import multiprocessing
 import os
 import signal
@@ -12,14 +15,16 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing.connection import Client, Connection, Listener
+from multiprocessing.reduction import recv_handle, send_handle
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facecrop.engines.worker import portable
 from facecrop.errors import DeviceError
+from facecrop.images.backends.batches import Batches
 from facecrop.images.findings import Finding
 from facecrop.images.frames import Image
 from facecrop.images.look.finder import Finder
@@ -40,6 +45,7 @@ class RemoteFinder:
 
     def __init__(self, settings: FinderSettings, local: Finder, pipe: Connection) -> None:
         self._settings, self._local, self._pipe = settings, local, pipe
+        self._shared = np.empty(0, np.uint8)
         self.batch_size: int = self._ask(None)
 
     def prepare(self, image: Image) -> NDArray[np.uint8]:
@@ -63,7 +69,9 @@ class RemoteFinder:
     def _ask(self, batch: NDArray[np.uint8] | None) -> Any:
         """Return the raw outputs of a batch; of none, how many images make one there."""
         try:
-            self._pipe.send((self._settings, batch))
+            if batch is not None:
+                self._share(batch)
+            self._pipe.send((self._settings, None if batch is None else batch.shape))
             answer = self._pipe.recv()
         except (EOFError, OSError):
             raise DeviceError(
@@ -73,6 +81,23 @@ class RemoteFinder:
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+    def _share(self, batch: NDArray[np.uint8]) -> None:
+        """Lay a batch into the memory that the server sees too; make it larger if need be."""
+        if self._shared.size < batch.size:
+            with _nameless() as file:  # nothing stays behind
+                file.truncate(batch.size)
+                self._shared = np.frombuffer(mmap.mmap(file.fileno(), batch.size), np.uint8)
+                self._pipe.send((None, batch.size))
+                send_handle(self._pipe, file.fileno(), None)
+        self._shared[: batch.size] = batch.reshape(-1)
+
+
+def _nameless() -> IO[bytes]:
+    """Return a file without a name, in memory where the system has such."""
+    if hasattr(os, "memfd_create"):
+        return open(os.memfd_create("facecrop"), "r+b")  # noqa: PTH123 - it has no path
+    return tempfile.TemporaryFile()
 
 
 def connect(addresses: Sequence[str]) -> Connection:
@@ -156,14 +181,32 @@ def _end_with(parent: Connection) -> None:
 
 
 def _answer(worker: Connection, models: "_Models") -> None:
+    """Answer one worker until it is gone.
+
+    It sends settings with the shape of what it has laid into the shared memory, or with None to
+    hear how many pictures make a batch; and before that, without settings, the size of new memory.
+    """
+    shared = np.empty(0, np.uint8)
     with contextlib.suppress(EOFError, OSError), worker:
         while True:
-            settings, batch = worker.recv()
+            settings, shape = worker.recv()
+            if settings is None:
+                shared = _received(worker, shape)
+                continue
             try:
-                answer: Any = models.answer(settings, batch)
+                pictures = None if shape is None else shared[: math.prod(shape)].reshape(shape)
+                answer: Any = models.answer(settings, pictures)
             except Exception as error:  # noqa: BLE001 - carried to the worker, which raises it
                 answer = portable(error)
             worker.send(answer)
+
+
+def _received(worker: Connection, size: int) -> NDArray[np.uint8]:
+    handle = recv_handle(worker)
+    try:
+        return np.frombuffer(mmap.mmap(handle, size), np.uint8)
+    finally:
+        os.close(handle)
 
 
 class _Models:
@@ -171,13 +214,14 @@ class _Models:
 
     def __init__(self, device: str, weights: Callable[[str], Path]) -> None:
         self._device, self._weights = device, weights
-        self._loaded: dict[FinderSettings, Finder] = {}
-        self._one_at_a_time = threading.Lock()
+        self._loaded: dict[FinderSettings, Batches] = {}
+        self._loading = threading.Lock()
 
-    def answer(self, settings: FinderSettings, batch: NDArray[np.uint8] | None) -> Any:
-        """Return the raw outputs of a batch; of none, how many images make one."""
-        with self._one_at_a_time:
+    def answer(self, settings: FinderSettings, pictures: NDArray[np.uint8] | None) -> Any:
+        """Return the raw outputs of pictures; of none, how many make a batch."""
+        with self._loading:
             if settings not in self._loaded:
-                self._loaded[settings] = settings.load(self._weights, self._device)
-            model = self._loaded[settings]
-            return model.batch_size if batch is None else list(model.infer(batch))
+                model = settings.load(self._weights, self._device)
+                self._loaded[settings] = Batches(model, settings.label, self._device)
+            batches = self._loaded[settings]
+        return batches.limit if pictures is None else batches.infer(pictures)

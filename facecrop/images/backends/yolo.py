@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from facecrop.config import Settings
-from facecrop.errors import DeviceError, MissingExtraError, WeightsError
+from facecrop.errors import MissingExtraError, WeightsError
 from facecrop.images.findings import Boxes, Candidate
 from facecrop.images.frames import Box, Image
 from facecrop.images.look.finder import Weights
@@ -70,7 +70,7 @@ class Yolo(Settings):
         """Names of the weights it needs."""
         return (self.model,)
 
-    def runtime(self, device: str) -> str:
+    def runs_on(self, device: str) -> str:
         """Return what runs it: ultralytics on torch, in full precision.
 
         Raises:
@@ -114,8 +114,10 @@ class YoloFinder:
     batch_size = 1
 
     def __init__(self, settings: Yolo, path: Path, device: str) -> None:
+        from facecrop.images.backends.torch_device import torch_device  # noqa: PLC0415 - heavy
+
         self._settings = settings
-        self._device = _torch_device(device)
+        self._device = torch_device(device, "YOLOv8")
         self._model = _backend(path, self._device)
         self._person = _person_class(self._model.names, path)
 
@@ -198,29 +200,6 @@ def _silent_ultralytics() -> Iterator[None]:
                     os.environ.pop(name, None)
                 else:
                     os.environ[name] = value
-
-
-def _torch_device(device: str) -> Any:
-    import torch  # noqa: PLC0415 - heavy
-
-    if not device.startswith("cuda"):
-        torch.set_num_threads(1)  # one worker process for each core
-        return torch.device("cpu")
-    if not torch.cuda.is_available():
-        why = (
-            "this torch was built without CUDA: install one with it, see pytorch.org"
-            if torch.version.cuda is None
-            else f"no driver that fits CUDA {torch.version.cuda} of this torch: see nvidia-smi"
-        )
-        raise DeviceError(f"YOLOv8 cannot run on {device}: {why}; or use --device cpu")
-    chosen = torch.device(device)
-    count = torch.cuda.device_count()
-    if (chosen.index or 0) >= count:
-        raise DeviceError(
-            f"YOLOv8 cannot run on {device}: torch sees {count} GPU(s), cuda:0 is the first"
-        )
-    torch.backends.cudnn.allow_tf32 = False  # its boxes would move away from those of a CPU
-    return chosen
 
 
 def _backend(path: Path, device: Any) -> Any:

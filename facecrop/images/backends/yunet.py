@@ -52,7 +52,7 @@ class YuNet(Settings):
         """Names of the weights it needs."""
         return ("yunet",)
 
-    def runtime(self, device: str) -> str:  # noqa: ARG002 - one runtime, whatever the device
+    def runs_on(self, device: str) -> str:  # noqa: ARG002 - one runtime, whatever the device
         """Return what runs it: OpenCV, always on the CPU; a GPU would wait for the copies."""
         return f"opencv {cv2.__version__} fp32 cpu"
 

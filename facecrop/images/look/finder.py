@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from facecrop.images.findings import Finding
 from facecrop.images.frames import Image
 
+ELSEWHERE = "elsewhere"
+"""The device of a finder whose `infer` is another process's work."""
+
 Weights = Callable[[str], Path]
 """Returns the checked local file of a model named in `manifests/models.toml`."""
 
@@ -23,7 +26,7 @@ class Finder(Protocol):
     """
 
     batch_size: int
-    """Images for one call of `infer`; shorter batches are filled up with copies."""
+    """Images for one call of `infer` at most; what needs full batches fills them up itself."""
 
     def prepare(self, image: Image) -> NDArray[np.uint8]:
         """Return the image in the model's own fixed shape (runs on the CPU)."""

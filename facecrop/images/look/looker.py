@@ -207,12 +207,11 @@ def _digest(picture: Picture) -> bytes:
 def _infer(model: Finder, views: Sequence[View]) -> list[Finding]:
     images = [view.pixels() for view in views]
     inputs = [model.prepare(image) for image in images]
-    inputs += [inputs[-1]] * (model.batch_size - len(inputs))
     # A batch of one is a view, not a copy.
     outputs = model.infer(np.stack(inputs) if len(inputs) > 1 else inputs[0][None])
     return [
         _in_source(model.interpret(raw, *image.shape[:2]), view)
-        for raw, image, view in zip(outputs, images, views, strict=False)
+        for raw, image, view in zip(outputs, images, views, strict=True)
     ]
 
 

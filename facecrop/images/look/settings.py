@@ -14,7 +14,8 @@ class FinderSettings(Protocol):
     """What a backend's settings class (a frozen `Settings`) offers besides its fields.
 
     A field with `json_schema_extra={"part": "choose"}` (a score threshold, say) is used when
-    choosing only: it is left out of the key of findings, and changing it runs no model.
+    choosing only: it is left out of the key of findings, and changing it runs no model. One with
+    `{"part": "runtime"}` is left out too: what it resolves to is told by `runs_on`.
     """
 
     name: str
@@ -31,11 +32,14 @@ class FinderSettings(Protocol):
     def models(self) -> tuple[str, ...]:
         """Names in `manifests/models.toml` of the weights it needs."""
 
-    def runtime(self, device: str) -> str:
+    def runs_on(self, device: str) -> str:
         """Return what would run it there: package, version, precision, class of device."""
 
     def load(self, weights: Weights, device: str) -> Finder:
-        """Load the model. `device` is `cpu` or `cuda:N`."""
+        """Load the model; `device` is `cpu`, `cuda:N`, or `ELSEWHERE`.
+
+        With the last one, what is loaded only prepares and interprets.
+        """
 
 
 FINDERS: Registry[type[FinderSettings]] = Registry(

@@ -3,9 +3,12 @@ from pathlib import Path
 import pytest
 from fakes import FakeDetector, FakeMatte
 
-from facecrop.errors import ConfigError, DeviceError
-from facecrop.images.backends import devices
-from facecrop.images.backends.devices import resolve_devices, uses_gpu
+from facecrop.errors import ConfigError, DeviceError, MissingExtraError
+from facecrop.images.backends import devices, runtimes
+from facecrop.images.backends.devices import resolve_devices, settle_runtimes, uses_gpu
+from facecrop.images.backends.rembg import Rembg
+from facecrop.images.choose.geometry import Crop
+from facecrop.images.recipe import Look, Recipe
 
 
 class FakeRembg(FakeMatte):
@@ -21,6 +24,7 @@ class FakeYolo(FakeDetector):
 
 
 CPU_ONLY, REMBG, YOLO = [FakeDetector()], [FakeDetector(), FakeRembg()], [FakeYolo()]
+U2NET, NO_CROP = Rembg(), Crop(around="none")
 
 
 @pytest.fixture
@@ -38,6 +42,12 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     return packages
 
 
+@pytest.fixture
+def everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every runtime be installed."""
+    monkeypatch.setattr(runtimes, "is_installed", lambda _: True)
+
+
 @pytest.mark.usefixtures("driver", "installed")
 def test_the_cpu_is_always_there() -> None:
     for finders in (CPU_ONLY, REMBG, YOLO, []):
@@ -48,14 +58,22 @@ def test_the_cpu_is_always_there() -> None:
 def test_auto_takes_a_gpu_where_one_can_be_used(driver: Path, installed: set[str]) -> None:
     driver.mkdir()
     assert resolve_devices("auto", CPU_ONLY) == ("cpu",)
+    assert resolve_devices("auto", YOLO) == ("cpu",)
+    installed.add("torch")
     assert resolve_devices("auto", YOLO) == ("cuda:0",)
     assert resolve_devices("auto", REMBG) == ("cpu",)
     installed.add("onnxruntime-gpu")
     assert resolve_devices("auto", REMBG) == ("cuda:0",)
+    installed.clear()
+    installed.add("torch")
+    assert resolve_devices("auto", REMBG) == ("cpu",)
+    installed.add("onnx")
+    assert resolve_devices("auto", REMBG) == ("cuda:0",)
 
 
-def test_one_or_several_gpus_are_asked_for_by_number(driver: Path) -> None:
+def test_one_or_several_gpus_are_asked_for_by_number(driver: Path, installed: set[str]) -> None:
     driver.mkdir()
+    installed.add("torch")
     assert resolve_devices("cuda", YOLO) == ("cuda:0",)
     assert resolve_devices("cuda:1", YOLO) == ("cuda:1",)
     assert resolve_devices("cuda:0,cuda:12", YOLO) == ("cuda:0", "cuda:12")
@@ -94,11 +112,37 @@ def test_a_gpu_without_a_driver_is_refused() -> None:
 
 
 @pytest.mark.usefixtures("installed")
-def test_a_gpu_without_its_onnxruntime_is_answered_with_what_to_install(driver: Path) -> None:
+def test_a_gpu_without_its_runtime_is_answered_with_what_to_install(driver: Path) -> None:
     driver.mkdir()
-    assert resolve_devices("cuda", YOLO) == ("cuda:0",)
-    with pytest.raises(DeviceError, match=r'&& pip install "facecrop\[rembg-gpu\]"'):
-        resolve_devices("cuda", REMBG)
+    for finders, extra in ((YOLO, "yolo"), (REMBG, "rembg-torch"), ([U2NET], "rembg-torch")):
+        with pytest.raises(
+            DeviceError, match=rf'needs torch there: pip install "facecrop\[{extra}'
+        ):
+            resolve_devices("cuda", finders)
+    for matte in (Rembg(runtime="onnxruntime"), Rembg(model="birefnet-portrait")):
+        with pytest.raises(DeviceError, match=r'&& pip install "facecrop\[rembg-gpu\]"'):
+            resolve_devices("cuda", [matte])
+
+
+def test_what_runs_a_model_decides_whether_it_can_use_a_gpu(
+    driver: Path, installed: set[str]
+) -> None:
+    driver.mkdir()
+    installed.update({"torch", "onnx"})
+    assert resolve_devices("cuda", [U2NET]) == ("cuda:0",)
+    assert resolve_devices("cuda", [Rembg(model="isnet-anime", runtime="torch")]) == ("cuda:0",)
+    assert resolve_devices("auto", [Rembg(runtime="onnxruntime")]) == ("cpu",)
+    assert resolve_devices("auto", [Rembg(runtime="openvino")]) == ("cpu",)
+    with pytest.raises(DeviceError, match=r"none of the recipe's models \(rembg-u2net\) can use"):
+        resolve_devices("cuda", [Rembg(runtime="openvino")])
+
+
+def test_a_build_for_cpus_alone_counts_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Built:
+        version = "2.15.0+cpu"
+
+    monkeypatch.setattr(devices, "distribution", lambda _: Built)
+    assert not devices._installed("torch")  # noqa: SLF001 - what the tests above put aside
 
 
 def test_only_finders_whose_runtime_has_gpus_use_them() -> None:
@@ -107,3 +151,43 @@ def test_only_finders_whose_runtime_has_gpus_use_them() -> None:
         True,
         True,
     ]
+
+
+@pytest.mark.usefixtures("everything")
+@pytest.mark.parametrize(
+    ("matte", "device", "before", "runtime"),
+    [
+        (Rembg(), "cpu", None, "onnxruntime"),
+        (Rembg(), "cpu", "torch 2.15.0 fp32 cpu", "torch"),
+        (Rembg(), "cpu", "torch 2.15.0 fp32 cuda", "onnxruntime"),  # all is made again anyway
+        (Rembg(), "cuda:1", None, "torch"),
+        (Rembg(), "cuda:1", "onnxruntime 1.31.1 fp32 cuda", "onnxruntime"),
+        (Rembg(model="isnet-anime"), "cuda:0", None, "onnxruntime"),
+        (Rembg(runtime="openvino"), "cpu", "torch 2.15.0 fp32 cpu", "openvino"),
+        (Rembg(precision="fp16"), "cpu", "onnxruntime 1.31.1 fp32 cpu", "torch"),
+    ],
+)
+def test_auto_keeps_what_the_dataset_was_made_with(
+    matte: Rembg, device: str, before: str | None, runtime: str
+) -> None:
+    recipe = Recipe(look=Look(matte=matte), crop=NO_CROP)
+    settled = settle_runtimes(recipe, device, {matte.label: before} if before else {})
+    assert settled.look.matte == matte.model_copy(update={"runtime": runtime})
+    assert settle_runtimes(settled, "cpu", {}) == settled
+
+
+def test_recipes_without_a_choice_stay_what_they_are() -> None:
+    for recipe in (Recipe(crop=NO_CROP), Recipe(look=Look(matte=FakeMatte()), crop=NO_CROP)):
+        assert settle_runtimes(recipe, "cpu", {}) is recipe
+
+
+def test_a_dataset_made_with_what_is_missing_now_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtimes, "is_installed", lambda runtime: runtime == "torch")
+    recipe = Recipe(look=Look(matte=Rembg()), crop=NO_CROP)
+    with pytest.raises(MissingExtraError) as caught:
+        settle_runtimes(recipe, "cpu", {"rembg-u2net": "openvino 2026.4 fp32 cpu"})
+    assert str(caught.value) == (
+        "the mattes of this dataset were made with openvino, which is not installed: "
+        'pip install "facecrop[openvino]"; or make all of them again with another, '
+        "--set matte.runtime=NAME (installed: torch)"
+    )

@@ -204,7 +204,7 @@ def test_a_gpu_that_cannot_be_used_is_an_error_with_a_cure(tmp_path: Path) -> No
         pytest.skip("this onnxruntime has CUDA in it")
     path = write_model(tmp_path / "tiny.onnx", 320)
     with pytest.raises(DeviceError, match=r"cannot run on cuda:0.*facecrop\[rembg-gpu\]"):
-        Rembg(model="u2netp").load(lambda _: path, "cuda:0")
+        Rembg(model="u2netp", runtime="onnxruntime").load(lambda _: path, "cuda:0")
 
 
 def test_a_file_that_is_no_model_is_named(tmp_path: Path) -> None:
@@ -217,5 +217,5 @@ def test_a_file_that_is_no_model_is_named(tmp_path: Path) -> None:
 def test_settings_travel_to_workers_and_name_the_device() -> None:
     settings: BaseModel = Rembg(model="u2net_human_seg")
     assert pickle.loads(pickle.dumps(settings)) == settings  # noqa: S301 - our own
-    assert Rembg().runtime("cpu") != Rembg().runtime("cuda:0")
-    assert Rembg().runtime("cuda:0") == Rembg().runtime("cuda:1")
+    assert Rembg().runs_on("cpu") != Rembg().runs_on("cuda:0")
+    assert Rembg().runs_on("cuda:0") == Rembg().runs_on("cuda:1")

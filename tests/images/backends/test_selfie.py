@@ -146,4 +146,4 @@ def test_settings_say_what_they_need_and_travel_to_workers() -> None:
     assert Selfie(zoom=False).models == ("selfie",)
     assert Selfie().label != Selfie(zoom=False).label
     assert pickle.loads(pickle.dumps(Selfie(margin=0.2))) == Selfie(margin=0.2)  # noqa: S301 - our own
-    assert "cpu" in Selfie().runtime("cuda:0")
+    assert "cpu" in Selfie().runs_on("cuda:0")

@@ -205,4 +205,4 @@ def test_settings_travel_to_workers_and_the_score_belongs_to_choose() -> None:
     assert pickle.loads(pickle.dumps(Yolo(iou=0.5))) == Yolo(iou=0.5)  # noqa: S301 - our own
     assert Yolo.model_fields["min_score"].json_schema_extra == {"part": "choose"}
     assert Yolo().label == "yolov8n-640"
-    assert Yolo().runtime("cuda:0") == Yolo().runtime("cuda:1")
+    assert Yolo().runs_on("cuda:0") == Yolo().runs_on("cuda:1")
