@@ -98,6 +98,16 @@ def read_prefixes(path: Path) -> list[NDArray[np.uint64]]:
         return []
 
 
+def read_keys(path: str) -> list[list[bytes]]:
+    """Return the keys of all findings by row group; none of what is damaged or gone."""
+    try:
+        with _open(path) as file:
+            groups = range(file.num_row_groups)
+            return [_read(file, group, ["key"])["key"].to_pylist() for group in groups]
+    except _UNREADABLE:
+        return []
+
+
 def open_groups(path: str) -> pq.ParquetFile | None:
     """Open a fragment for `read_group`; None if it is damaged or gone."""
     try:

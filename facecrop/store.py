@@ -43,11 +43,12 @@ class Store:
 
     Args:
         folder: `OUT/.store`.
+        name: Of the folder below it that holds them; what audits measure has one of its own.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, name: str = "findings") -> None:
         self.folder = folder
-        self.findings = folder / "findings"
+        self.findings = folder / name
 
     def fragments(self, finders: Iterable[str]) -> list[str]:
         """Return the paths of the fragments of these finders, in a stable order."""
@@ -130,23 +131,48 @@ class Store:
         return sorted(path for path in self.findings.glob("*") if path.is_dir())
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self, *, always: bool = True) -> Iterator[None]:
         """Hold the dataset for one writer; the lock goes when the process ends, however it ends.
+
+        Args:
+            always: Where the file system knows no locks, refuse; else go on without one.
 
         Raises:
             StoreError: Another process holds it, or the folder cannot be written.
         """
+        file = self._open_lock()
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            file = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
-        except OSError as error:
-            raise StoreError(f"{self.folder.parent} cannot be written: {error.strerror}") from None
-        try:
-            _take(file, self.folder.parent)
+            _take(file, self.folder.parent, fcntl.LOCK_EX, str(os.getpid()), always=always)
             self._sweep()
             yield
         finally:
             os.close(file)
+
+    @contextlib.contextmanager
+    def shared(self, owner: str) -> Iterator[None]:
+        """Keep other writers away while several write that do not get into each other's way.
+
+        Where the file system knows no locks there is none.
+
+        Args:
+            owner: What a writer who is refused is told.
+
+        Raises:
+            StoreError: Another process holds it alone, or the folder cannot be written.
+        """
+        file = self._open_lock()
+        try:
+            _take(file, self.folder.parent, fcntl.LOCK_SH, owner, always=False)
+            yield
+        finally:
+            os.close(file)
+
+    def _open_lock(self) -> int:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            return os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise StoreError(f"{self.folder.parent} cannot be written: {error.strerror}") from None
 
     def _sweep(self) -> None:
         """Remove what a killed run left half-written; the lock says that nobody writes now."""
@@ -246,20 +272,23 @@ def _places(number: int, path: Path) -> _Places:
     return np.stack([np.concatenate([none, *prefixes]), np.concatenate([none, *places])])
 
 
-def _take(file: int, out: Path) -> None:
+def _take(file: int, out: Path, kind: int, owner: str, *, always: bool) -> None:
     """Lock an open file for this process, and say in it who has it."""
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
     except BlockingIOError:
-        owner = os.pread(file, 32, 0).decode(errors="replace") or "unknown"
+        other = os.pread(file, 32, 0).decode(errors="replace") or "unknown"
+        who = f"process {other}" if other.isdecimal() or other == "unknown" else other
         raise StoreError(
-            f"{out} is being written by another facecrop (process {owner}); "
+            f"{out} is being written by another facecrop ({who}); "
             "wait for it, or choose another OUT"
         ) from None
     except OSError as error:
+        if not always:
+            return
         raise StoreError(
             f"{out} cannot be locked: {error.strerror}; choose an OUT on another file system"
         ) from None
     with contextlib.suppress(OSError):  # a courtesy: the lock holds without it
         os.truncate(file, 0)
-        os.pwrite(file, str(os.getpid()).encode(), 0)
+        os.pwrite(file, owner.encode(), 0)

@@ -4,6 +4,7 @@ from functools import partial
 from pathlib import Path
 
 import bad_images
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from fakes import (
@@ -78,6 +79,8 @@ def test_crops_with_metadata_are_an_imagefolder(tmp_path: Path) -> None:
     metadata = pq.read_table(images / "metadata.parquet")
     assert metadata.column_names[0] == "file_name"
     assert {"gender", "age_group", "face_x0"} <= set(metadata.column_names)
+    # The datasets library has no word for binary of fixed length.
+    assert not any(pa.types.is_fixed_size_binary(one) for one in metadata.schema.types)
     assert all((images / name).is_file() for name in metadata["file_name"].to_pylist())
 
 
@@ -269,7 +272,7 @@ def test_a_picture_that_hangs_its_worker_is_a_row_with_its_own_reason(
     victim = next(raw.rglob("mask1.png"))
     write_png(victim, mark(draw(face=usual_face())))
     impatient = partial(LocalEngine, timeout_s=3.0)
-    monkeypatch.setattr("facecrop.commands.preprocess_run.LocalEngine", impatient)
+    monkeypatch.setattr("facecrop.commands.preprocess_work.LocalEngine", impatient)
     slow = recipe(SlowFinder(seconds=600, marked_only=True), background=False)
     run(raw, tmp_path / "out", recipe=slow, workers=1)
     reasons = {row["name"]: row["reason"] for row in rows(tmp_path / "out")}

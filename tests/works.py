@@ -60,6 +60,9 @@ class Obedient:
         kind, _, argument = picture.partition(":")
         if kind == "die" or (kind == "die-once" and not _marked(Path(argument))):
             os.kill(os.getpid(), signal.SIGKILL)
+        if kind == "orphan" or (kind == "orphan-once" and not _marked(Path(argument))):
+            os.kill(os.getppid(), signal.SIGKILL)  # as when its machine is lost
+            time.sleep(600)
         if kind == "die-soon":
             threading.Timer(float(argument), os._exit, (3,)).start()
         if kind in ("sleep", "die-soon"):

@@ -8,8 +8,10 @@ from facecrop.cli.audit import audit
 from facecrop.cli.cache import cache_app
 from facecrop.cli.demo import demo
 from facecrop.cli.explain import explain
+from facecrop.cli.export import export
+from facecrop.cli.merge import merge
 from facecrop.cli.models import models_app
-from facecrop.cli.predict import export, predict
+from facecrop.cli.predict import predict
 from facecrop.cli.preprocess import preprocess
 from facecrop.cli.recipes import recipes
 from facecrop.cli.relabel import relabel
@@ -31,6 +33,7 @@ app = typer.Typer(
 )
 app.command()(demo)
 app.command()(preprocess)
+app.command()(merge)
 app.command()(relabel)
 app.command()(split)
 app.command()(stats)

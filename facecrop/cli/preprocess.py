@@ -37,8 +37,11 @@ def preprocess(
         str, typer.Option(help="auto, cpu, cuda, or several: cuda:0,cuda:1.")
     ] = "auto",
     engine: Annotated[
-        str, typer.Option(help="What runs the work: local processes, or serial.")
+        str, typer.Option(help="What runs the work: local processes, a ray cluster, or serial.")
     ] = "local",
+    address: Annotated[
+        str | None, typer.Option(help="Of the Ray cluster: auto, or HOST:PORT.")
+    ] = None,
     keep: Annotated[
         list[str] | None, typer.Option(help="Keep beside the crops: alpha, boxes; repeatable.")
     ] = None,
@@ -59,6 +62,10 @@ def preprocess(
         bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
     ] = False,
     contact: Annotated[bool, typer.Option(help="Draw the contact sheet.")] = True,
+    shard: Annotated[
+        str | None,
+        typer.Option(metavar="I/N", help="One part of so many, 2/8; then: facecrop merge OUT."),
+    ] = None,
     max_rejects: Annotated[
         int | None, typer.Option(min=0, help="End with exit code 3 if there are more.")
     ] = None,
@@ -90,12 +97,14 @@ def preprocess(
             workers=workers,
             device=device,
             engine=engine,
+            address=address,
             keep=keep or (),
             weights=parse_own(weights or []),
             offline=offline,
             verify=verify,
             dry_run=dry_run,
             contact=contact,
+            shard=shard,
             report=report,
         )
         log.write(
@@ -105,7 +114,7 @@ def preprocess(
             statuses=dict(result.statuses),
             seconds=round(result.seconds, 3),
         )
-    _print_result(out_console, result)
+    _print_result(out_console, result, shard)
     library.check_rejects(result, max_rejects)
 
 
@@ -148,8 +157,8 @@ def _open(log: Path) -> TextIO:
         raise ConfigError(f"--log-json {str(log)!r} cannot be written: {error.strerror}") from None
 
 
-def _print_result(where: "Console", result: "PreprocessResult") -> None:
-    _print_scan(where, result)
+def _print_result(where: "Console", result: "PreprocessResult", shard: str | None) -> None:
+    print_scan(where, result)
     if result.estimate is not None:
         _print_dry_run(where, result)
         return
@@ -162,19 +171,7 @@ def _print_result(where: "Console", result: "PreprocessResult") -> None:
         + f", {result.images - progress.done:,} as they were",
         soft_wrap=True,
     )
-    from facecrop.index import REASONS  # noqa: PLC0415 - needs pyarrow
-
-    rows: list[list[object]] = [
-        ["ok", "", f"face by {source}", count]
-        for source, count in result.sources.items()
-        if source not in ("sibling", "prior")
-    ]
-    rows += [
-        [status, reason, REASONS[reason], count]
-        for (status, reason), count in sorted(result.reasons.items())
-    ]
-    if rows:
-        where.print(table("", ["status", "reason", "what it means", "images"], rows))
+    print_outcomes(where, result)
     if progress.seconds:
         spent = sum(progress.seconds.values())
         parts = [
@@ -190,6 +187,9 @@ def _print_result(where: "Console", result: "PreprocessResult") -> None:
         )
     if result.contact:
         where.print(f"look at it:  {result.contact}", soft_wrap=True)
+    if shard is not None:
+        where.print(f"next:        the other shards, then facecrop merge {result.out}")
+        return
     if not result.scan.files[0].gender and not result.scan.files[0].mask:
         return
     where.print(
@@ -198,7 +198,25 @@ def _print_result(where: "Console", result: "PreprocessResult") -> None:
     )
 
 
-def _print_scan(where: "Console", result: "PreprocessResult") -> None:
+def print_outcomes(where: "Console", result: "PreprocessResult") -> None:
+    """Print how many records came to which end, and why."""
+    from facecrop.index import REASONS  # noqa: PLC0415 - needs pyarrow
+
+    rows: list[list[object]] = [
+        ["ok", "", f"face by {source}", count]
+        for source, count in result.sources.items()
+        if source not in ("sibling", "prior")
+    ]
+    rows += [
+        [status, reason, REASONS[reason], count]
+        for (status, reason), count in sorted(result.reasons.items())
+    ]
+    if rows:
+        where.print(table("", ["status", "reason", "what it means", "images"], rows))
+
+
+def print_scan(where: "Console", result: "PreprocessResult") -> None:
+    """Print what lies in RAW."""
     scan = result.scan
     profiles = len({file.profile for file in scan.files})
     where.print(

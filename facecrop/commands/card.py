@@ -1,7 +1,8 @@
 """What a dataset says of itself: its card, what was ignored, and the table beside the crops."""
 
 import json
-from collections.abc import Iterator, Mapping
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
 from os.path import relpath
 from pathlib import Path
@@ -10,8 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from facecrop.config import plain, toml_text
-from facecrop.images.job import Weight, finder_key, source_key
+from facecrop.config import plain, read_toml, toml_text
+from facecrop.images.job import Weight, finder_key, runs_on, source_key
 from facecrop.images.models import ModelStore
 from facecrop.images.recipe import Recipe
 from facecrop.index import (
@@ -30,7 +31,7 @@ from facecrop.labels.layouts import Scan
 _PACKAGES = ("facecrop", "numpy", "opencv-contrib-python", "pillow", "simplejpeg")
 
 
-def write_card(
+def card_text(
     out: Path,
     *,
     raw: Path,
@@ -40,8 +41,11 @@ def write_card(
     fingerprint: bytes,
     weights: Mapping[str, Weight],
     device: str,
-) -> None:
-    """Write `dataset.toml`: what was chosen, and nothing that goes stale."""
+) -> str:
+    """Return what a dataset was made from, as TOML: what was chosen, and nothing that goes stale.
+
+    Equal choices on machines with equal packages give equal texts.
+    """
     models = ModelStore(offline=True)
     card: dict[str, Any] = {
         "raw": Path(relpath(raw.resolve(), out.resolve())).as_posix(),
@@ -49,13 +53,13 @@ def write_card(
         "recipe_name": recipe_name,
         "recipe_fingerprint": fingerprint.hex(),
         "device": device.split(":", maxsplit=1)[0],
-        "versions": {package: version(package) for package in _PACKAGES},
+        "versions": package_versions(),
         "finders": {
             "source": {"key": source_key(recipe)},
             **{
                 finder.label: {
                     "key": finder_key(finder, weights, device),
-                    "runtime": finder.runtime(device),
+                    "runtime": runs_on(finder, device),
                 }
                 for finder in recipe.look.finders
             },
@@ -66,9 +70,36 @@ def write_card(
         },
         "recipe": plain(recipe),
     }
-    text = "# What this dataset was made from. Written by facecrop; read it, do not edit it.\n"
-    text += policy_line(active_policy(out)) + toml_text(card)
-    _write_text(out / CARD_FILE, text)
+    return toml_text(card)
+
+
+def package_versions() -> dict[str, str]:
+    """Return the versions of the packages that decide what pixels come out."""
+    return {package: version(package) for package in _PACKAGES}
+
+
+def write_card(out: Path, text: str) -> None:
+    """Write `dataset.toml`: what was chosen (`card_text`), and the age policy that is active."""
+    head = "# What this dataset was made from. Written by facecrop; read it, do not edit it.\n"
+    _write_text(out / CARD_FILE, head + policy_line(active_policy(out)) + text)
+
+
+def made_with(out: Path, parts: Iterable[str | None]) -> dict[str, str]:
+    """Return by finder what the findings of a dataset were made with; nothing of a new one.
+
+    Args:
+        out: The dataset.
+        parts: What its shards say of themselves, where no merge has taken them in.
+    """
+    cards = [tomllib.loads(text) for text in parts if text]
+    if (out / CARD_FILE).exists():
+        cards.append(read_toml(out / CARD_FILE))
+    return {
+        label: str(finder["runtime"])
+        for card in cards
+        for label, finder in card.get("finders", {}).items()
+        if "runtime" in finder
+    }
 
 
 def write_scan(out: Path, scan: Scan) -> None:
@@ -88,10 +119,25 @@ def write_scan(out: Path, scan: Scan) -> None:
 
 def write_metadata(out: Path) -> None:
     """Write `images/metadata.parquet`: both tables joined for each crop, for Hugging Face."""
+    schema, batches = joined_tables(out)
+    (out / "images").mkdir(exist_ok=True)
+    write_batches(batches, schema, out / "images" / "metadata.parquet")
+
+
+def joined_tables(out: Path) -> tuple[pa.Schema, Iterator[pa.Table]]:
+    """Return both tables joined for each crop, in parts, with a first column `file_name`.
+
+    That is the crop below `images/`. Digests are binary of any length: the `datasets` library did
+    not read Arrow's binary of fixed length until the middle of 2026.
+    """
     labels = read_table(out / LABELS_FILE)
     own = labels.schema.names[1:]
+    fields = [
+        pa.field(one.name, pa.binary()) if pa.types.is_fixed_size_binary(one.type) else one
+        for one in INDEX_SCHEMA
+    ]
     name = pa.field("file_name", pa.string())
-    schema = pa.schema([name, *INDEX_SCHEMA, *(labels.schema.field(label) for label in own)])
+    schema = pa.schema([name, *fields, *(labels.schema.field(label) for label in own)])
 
     def joined() -> Iterator[pa.Table]:
         start = 0
@@ -100,10 +146,10 @@ def write_metadata(out: Path) -> None:
             start += len(rows)
             names = pc.replace_substring_regex(rows["image"], "^images/", "")
             columns = [names, *rows.columns, *(of_rows[label] for label in own)]
-            yield pa.table(columns, schema=schema).filter(pc.is_valid(rows["image"]))
+            table = pa.table(columns, names=schema.names).cast(schema)
+            yield table.filter(pc.is_valid(rows["image"]))
 
-    (out / "images").mkdir(exist_ok=True)
-    write_batches(joined(), schema, out / "images" / "metadata.parquet")
+    return schema, joined()
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -24,8 +24,7 @@ from facecrop.commands.contact_cards import (
 )
 from facecrop.commands.contact_pick import MOST_CARDS, MOST_PICTURES, ON_SHEET, Pick, pick
 from facecrop.errors import StoreError
-from facecrop.images.codec import encode
-from facecrop.images.recipe import Recipe
+from facecrop.images.codec import Limits, encode
 from facecrop.images.render.sheet import Tile, draw_sheet
 from facecrop.index import CARD_FILE, INDEX_FILE, REASONS, Status, read_table, write_atomic
 
@@ -41,7 +40,7 @@ _MARK = '<meta name="facecrop-made-from" content="'
 def write_contact(
     out: Path,
     raw_root: Path,
-    recipe: Recipe,
+    limits: Limits,
     *,
     most_cards: int = MOST_CARDS,
     most_pictures: int = MOST_PICTURES,
@@ -54,7 +53,7 @@ def write_contact(
     Args:
         out: The dataset.
         raw_root: What the paths of records are relative to.
-        recipe: What the dataset was made with; says what may be decoded.
+        limits: What may be decoded.
         most_cards: Records with a card, at most; the page says what it leaves out.
         most_pictures: Cards with pictures, at most; likewise.
 
@@ -77,7 +76,7 @@ def write_contact(
     try:
         page.parent.mkdir(exist_ok=True)
         with open_mattes(out, set(rows["path"].to_pylist())) as find_matte:
-            cards = _Cards(rows, chosen, CardMaker(out, raw_root, recipe.decode, find_matte))
+            cards = _Cards(rows, chosen, CardMaker(out, raw_root, limits, find_matte))
             write_atomic(page, lambda temporary: _write_page(temporary, facts, cards))
         sheet = draw_sheet(cards.sheet(), "Contact sheet", _headline(facts))
         data = encode(sheet, "png", 0)

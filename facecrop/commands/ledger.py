@@ -2,7 +2,8 @@
 
 The index is the truth a user sees. Beside it the store keeps a state (what the files in OUT were
 made from) and a journal of the rows finished since the index was last written, so that a killed
-run loses only the profiles in flight.
+run loses only the profiles in flight. The ledger of a shard has a journal of its own and writes
+nothing else; whoever writes the index next takes it in.
 """
 
 import os
@@ -15,27 +16,31 @@ from uuid import uuid4
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from facecrop.errors import StoreError, TableError
+from facecrop.commands.known import (
+    JOURNAL,
+    LEDGER_SCHEMA,
+    STATE_FILE,
+    STATE_SCHEMA,
+    by_age,
+    journals,
+    newest,
+    read_known,
+    read_rows,
+)
+from facecrop.commands.parts import Part
+from facecrop.errors import StoreError
 from facecrop.images.rows import COLUMNS, Values
 from facecrop.index import (
     INDEX_FILE,
     INDEX_SCHEMA,
     Status,
-    read_table,
     write_batches,
     write_table,
 )
 from facecrop.labels.raw import RAW_SCHEMA
+from facecrop.labels.shards import Shard
 
-STATE_SCHEMA = pa.schema(
-    [
-        ("path", pa.string()), ("image_size", pa.int64()), ("image_mtime_ns", pa.int64()),
-        ("render_key", pa.binary(32)),
-        ("extras_key", pa.binary(32)), ("alpha_key", pa.binary(32)),
-    ]
-)  # fmt: skip
-LEDGER_SCHEMA = pa.schema([*INDEX_SCHEMA, *list(STATE_SCHEMA)[1:]])
-"""Columns of the journal: those of the index, then those of the state."""
+__all__ = ["LEDGER_SCHEMA", "STATE_SCHEMA", "SUMMARY", "Ledger", "sync"]
 
 _FOUND_SCHEMA = pa.schema([LEDGER_SCHEMA.field(name) for name in COLUMNS])
 
@@ -56,12 +61,14 @@ class Ledger:
 
     Args:
         out: The dataset.
+        shard: Whose rows; None for all.
     """
 
-    def __init__(self, out: Path) -> None:
+    def __init__(self, out: Path, shard: Shard | None = None) -> None:
         self.out = out
-        self._state = out / ".store" / "state.parquet"
-        self._journal = out / ".store" / "rows"
+        self.shard = shard
+        self._state = out / STATE_FILE
+        self._journal = Part.of(out, shard).rows if shard else out / JOURNAL
         self._raw = RAW_SCHEMA.empty_table()
         self._known: list[pa.Table] = []
         self._fresh: list[pa.Table] = []
@@ -73,41 +80,24 @@ class Ledger:
 
     def previous(self) -> pa.Table:
         """Return what earlier runs found, newest row of each path, in `LEDGER_SCHEMA`."""
-        parts = [self._indexed()]
-        for path in sorted(
-            self._journal.glob("*.parquet"), key=lambda path: path.stat().st_mtime_ns
-        ):
-            try:
-                parts.append(read_table(path).cast(LEDGER_SCHEMA))
-            except (TableError, ValueError):
-                path.unlink()  # torn by a power failure: its rows are worked out again
-        return _newest(parts)
-
-    def _indexed(self) -> pa.Table:
-        if not (self.out / INDEX_FILE).exists():
-            return LEDGER_SCHEMA.empty_table()
-        index = read_table(self.out / INDEX_FILE).select(INDEX_SCHEMA.names).cast(INDEX_SCHEMA)
-        try:
-            state = read_table(self._state).cast(STATE_SCHEMA)
-        except (TableError, ValueError):
-            state = STATE_SCHEMA.empty_table()
-        if state["path"].equals(index["path"]):
-            joined = index
-            for field in list(STATE_SCHEMA)[1:]:
-                joined = joined.append_column(field, state[field.name])
-            return joined
-        joined = index.join(state, "path").sort_by("path")
-        return joined.select(LEDGER_SCHEMA.names).cast(LEDGER_SCHEMA)
+        return read_known(self.out, self.shard)
 
     def start(self, raw: pa.Table, settled: pa.Table) -> None:
         """Write the index with all its rows before the first pixel: settled ones, others pending.
+
+        A shard writes nothing: the index belongs to all of them.
 
         Args:
             raw: What RAW tells of every record, with `RAW_SCHEMA`.
             settled: Rows that stay.
         """
+        self.take(raw, settled)
+        if self.shard is None:
+            self._write(settled)
+
+    def take(self, raw: pa.Table, settled: pa.Table) -> None:
+        """Take over rows that stay, as `start` does, and write nothing yet."""
         self._raw, self._known = raw, [settled.select(COLUMNS)]
-        self._write(settled)
 
     def add(self, rows: Sequence[Values]) -> None:
         """Take finished rows (`images.rows.COLUMNS`); they are on disk after a few seconds."""
@@ -162,13 +152,32 @@ class Ledger:
             raise StoreError(f"{self._journal} cannot be written: {error.strerror}") from None
 
     def finish(self) -> pa.Table:
-        """Write the index of settled and new rows; return its columns `SUMMARY`."""
+        """Write the index of settled and new rows; return its columns `SUMMARY`.
+
+        A shard makes one table of its journal instead.
+        """
         self.flush()
         known = _joined(self._known)
-        places = self._write(known)
-        for path in self._journal.glob("*.parquet"):
-            path.unlink()
+        if self.shard is None:
+            places = self._write(known)
+            for path in journals(self.out, None):
+                path.unlink(missing_ok=True)
+        else:
+            places = self._places(known)
+            self._pack_journal()
         return _rows(self._raw, _taken(known, SUMMARY, places), SUMMARY)
+
+    def _pack_journal(self) -> None:
+        """Put the rows of the journal into one table, the newest of each path."""
+        paths = by_age(self._journal.glob("*.parquet"))
+        if len(paths) > 1:
+            write_table(newest(list(read_rows(paths))), self._journal / f"{uuid4().hex}.parquet")
+            for path in paths:
+                path.unlink(missing_ok=True)
+
+    def _places(self, known: pa.Table) -> pa.ChunkedArray:
+        """Return where each record is among what is known, (N,), null if it is not."""
+        return pc.index_in(self._raw["path"], value_set=known["path"].combine_chunks())
 
     def _write(self, known: pa.Table) -> pa.ChunkedArray:
         """Write the index and the state: what is known of each record of RAW, else that it waits.
@@ -179,7 +188,7 @@ class Ledger:
             (N,) where each record is among what is known, null if it is not.
         """
         sync(self.out)
-        places = pc.index_in(self._raw["path"], value_set=known["path"].combine_chunks())
+        places = self._places(known)
 
         def batches(schema: pa.Schema) -> Iterator[pa.Table]:
             for start in range(0, len(places), _BATCH_ROWS):
@@ -216,20 +225,6 @@ def _joined(parts: list[pa.Table]) -> pa.Table:
         for name in COLUMNS
     ]
     return pa.table(joined, schema=_FOUND_SCHEMA)
-
-
-def _newest(parts: Sequence[pa.Table]) -> pa.Table:
-    """Return the last row of each path over all parts, sorted by path."""
-    if len(parts) == 1:
-        return parts[0]
-    rows = pa.concat_tables(parts).combine_chunks()
-    rows = rows.take(pc.sort_indices(rows["path"]))
-    if len(rows) < 2:  # noqa: PLR2004 - one row has no neighbour
-        return rows
-    paths = rows["path"].combine_chunks()
-    last = pa.array([True])
-    is_last = pa.concat_arrays([pc.not_equal(paths.slice(0, len(rows) - 1), paths.slice(1)), last])
-    return rows.filter(is_last)
 
 
 def sync(folder: Path) -> None:

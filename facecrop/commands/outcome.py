@@ -5,6 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from facecrop.images.pipeline import Result
 from facecrop.images.rows import COLUMNS
 from facecrop.labels.layouts import Scan
@@ -75,6 +78,42 @@ class PreprocessResult:
     contact: Path | None = None
     orphans: int = 0
 
+    @classmethod
+    def of(
+        cls,
+        out: Path,
+        scan: Scan,
+        recipe: str,
+        rows: pa.Table,
+        progress: Progress,
+        *,
+        seconds: float,
+        unread: int = 0,
+        estimate: "Estimate | None" = None,
+        contact: Path | None = None,
+        orphans: int = 0,
+    ) -> "PreprocessResult":
+        """Count what the rows of a run tell: its columns status, reason and face_source."""
+        outcomes = rows.select(["status", "reason"]).group_by(["status", "reason"])
+        reasons = outcomes.aggregate([([], "count_all")]).to_pylist()
+        return cls(
+            out=out,
+            scan=scan,
+            recipe=recipe,
+            images=len(scan.files),
+            statuses=_counts(rows["status"]),
+            reasons={
+                (row["status"], row["reason"]): row["count_all"] for row in reasons if row["reason"]
+            },
+            sources=_counts(rows["face_source"]),
+            unread=unread,
+            progress=progress,
+            seconds=seconds,
+            estimate=estimate,
+            contact=contact,
+            orphans=orphans,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
@@ -89,3 +128,11 @@ class Estimate:
     tried: int
     seconds: float
     size_bytes: int
+
+
+def _counts(column: pa.ChunkedArray) -> dict[str, int]:
+    """Return how often each value occurs, nulls left out."""
+    counts = pc.value_counts(column.drop_null())
+    return dict(
+        zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True)
+    )

@@ -106,6 +106,7 @@ def plan_run(
     keep: frozenset[str],
     kept_before: frozenset[str],
     verify: bool,
+    retry: bool = True,
 ) -> RunPlan:
     """Compare a raw folder with what is known of it.
 
@@ -120,6 +121,7 @@ def plan_run(
         keep: What to write beside the crops.
         kept_before: What the last run that came to its end wrote beside them.
         verify: Read every file and crop again.
+        retry: Work again on records whose reason may have gone away.
     """
     paths = raw["path"]
     targets = crop_names(
@@ -137,7 +139,7 @@ def plan_run(
         & _flags(pc.equal(raw["profile"], known["profile"]))
         & _flags(pc.equal(known["recipe"], pa.scalar(recipe, known["recipe"].type)))
         & ~_flags(pc.is_in(known["status"], pa.array([Status.PENDING.value])))
-        & ~_flags(pc.is_in(known["reason"], pa.array(sorted(RETRIED))))
+        & ~(_flags(pc.is_in(known["reason"], pa.array(sorted(RETRIED)))) & retry)
         & (
             _flags(pc.equal(known["status"], Status.REJECT.value))
             | (intact & beside & _flags(pc.equal(known["image"], expected)))

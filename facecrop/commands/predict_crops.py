@@ -3,7 +3,7 @@
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from facecrop.config import plain, read_toml, validate
 from facecrop.errors import ConfigError, TableError
 from facecrop.images.recipe import Recipe
 from facecrop.index import CARD_FILE, INDEX_FILE
-from facecrop.training.runs import FOLDER, Run
+from facecrop.training.runs import FOLDER, Run, list_runs
 
 Card = Mapping[str, Any]
 """`dataset.toml` of a dataset."""
@@ -21,8 +21,8 @@ Card = Mapping[str, Any]
 Report = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and of how much."""
 
-_CACHE = "predict"
-"""Where crops of raw pictures are kept below `OUT/.store`."""
+CACHE = Path(".store") / "predict"
+"""Where crops of raw pictures are kept below a dataset."""
 
 
 def recipe_of(card: Card, place: str) -> Recipe:
@@ -142,6 +142,36 @@ def competition_folder(data: Path, layout: str) -> tuple[Path, str]:
     return data, layout
 
 
+def kept_crops(out: Path) -> list[tuple[Path, Path | None, bool]]:
+    """Return what is kept of predictions from raw pictures.
+
+    Args:
+        out: The dataset of the runs that predicted.
+
+    Returns:
+        For each folder: itself, its raw pictures if it says so, and whether it would be used again:
+        they are still there, and a run has their recipe.
+    """
+    recipes = []
+    for run in list_runs(out):
+        with suppress(TableError, ConfigError, KeyError):  # of another version: not used again
+            recipes.append(recipe_of(run.facts()["card"], str(run.facts_file)))
+    found = []
+    for folder in sorted(path for path in (out / CACHE).glob("*") if path.is_dir()):
+        known = read_toml(folder / CARD_FILE) if (folder / CARD_FILE).exists() else {}
+        raw = known.get("raw")
+        data = (folder / raw).resolve() if isinstance(raw, str) else None
+        used = data is not None and data.exists()
+        names = {_cache_name(data, recipe) for recipe in recipes} if data and used else set()
+        found.append((folder, data, folder.name in names))
+    return found
+
+
+def _cache_name(data: Path, recipe: Recipe) -> str:
+    what = json.dumps([str(data.resolve()), plain(recipe)], sort_keys=True)
+    return sha256(what.encode()).hexdigest()[:16]
+
+
 @contextmanager
 def _workplace(data: Path, recipe: Recipe, member: Run, work: Path | None) -> Iterator[Path]:
     if work is not None:
@@ -151,8 +181,7 @@ def _workplace(data: Path, recipe: Recipe, member: Run, work: Path | None) -> It
         (above.parent for above in member.folder.resolve().parents if above.name == FOLDER), None
     )
     if out is not None and (out / INDEX_FILE).exists():
-        what = json.dumps([str(data.resolve()), plain(recipe)], sort_keys=True)
-        folder = out / ".store" / _CACHE / sha256(what.encode()).hexdigest()[:16]
+        folder = out / CACHE / _cache_name(data, recipe)
         folder.mkdir(parents=True, exist_ok=True)
         yield folder
         return

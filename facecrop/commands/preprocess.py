@@ -1,16 +1,17 @@
 """`facecrop preprocess`: raw profile folders in, a clean cached dataset out."""
 
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from facecrop.commands.outcome import Estimate, PreprocessResult, Progress
-from facecrop.commands.preprocess_run import ENGINES, Run
+from facecrop.commands.preprocess_run import Run
+from facecrop.commands.preprocess_work import Means
 from facecrop.errors import ConfigError, LimitError
 from facecrop.images.output import KEEP
 from facecrop.images.recipe import Recipe, load_recipe
 from facecrop.index import Status
+from facecrop.labels.shards import Shard
 from facecrop.store import Store
 
 __all__ = ["Estimate", "PreprocessResult", "Progress", "check_rejects", "preprocess"]
@@ -26,12 +27,14 @@ def preprocess(
     workers: int | None = None,
     device: str = "auto",
     engine: str = "local",
+    address: str | None = None,
     keep: Sequence[str] = (),
     weights: Mapping[str, Path] | None = None,
     offline: bool = False,
     verify: bool = False,
     dry_run: bool = False,
     contact: bool = True,
+    shard: str | None = None,
     report: Callable[[Progress], None] | None = None,
 ) -> PreprocessResult:
     """Turn raw profile folders into a clean, cached, explained dataset.
@@ -42,40 +45,44 @@ def preprocess(
         recipe: A shipped recipe, the path of a TOML file, or a `Recipe`.
         settings: Single settings of the recipe, `crop.margin=0.3`.
         layout: `profiles`, `flat`, `table`, `utkface`, or `auto` to tell by looking.
-        workers: Worker processes; None for one a core.
+        workers: Worker processes; None for one a core, with `ray` one a CPU of the cluster.
         device: `auto`, `cpu`, `cuda`, or several as `cuda:0,cuda:1`.
-        engine: What runs the work: `local` or, in this very process, `serial`.
+        engine: What runs the work: `local`, `ray` or, in this very process, `serial`.
+        address: Of the Ray cluster, `auto` or `host:6379`; None for that of RAY_ADDRESS, else for a
+            Ray on this machine alone.
         keep: What to write beside the crops: `alpha`, `boxes`.
         weights: Model files of one's own, by model name.
         offline: Fetch nothing.
         verify: Read every raw file and every crop again, whatever their times say.
         dry_run: Only say what would be done.
         contact: Draw the contact sheet.
+        shard: Work only on the profiles of one part, `2/8`; `merge` makes one dataset of all parts.
         report: Called as the run goes on.
 
     Raises:
         FacecropError: Something the user can mend; what was done until then is kept.
     """
     started = time.perf_counter()
-    if engine not in ENGINES:
-        raise ConfigError(f"no engine named {engine!r}; choose from: {', '.join(ENGINES)}")
+    means = Means(engine, workers, address, offline)
     if unknown := sorted(set(keep) - KEEP.keys()):
         raise ConfigError(f"cannot keep {unknown[0]!r}; choose from: {', '.join(KEEP)}")
     raw, out = Path(raw), Path(out)
+    if engine == "ray":  # workers on other machines have another working directory
+        raw, out = raw.absolute(), out.absolute()
     _check_folders(raw, out)
     loaded = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, settings)
     name = recipe if isinstance(recipe, str) else "custom"
     if "alpha" in keep and loaded.look.matte is None:
         raise ConfigError(f"cannot keep 'alpha': the recipe {name!r} has no look.matte")
-    run = Run(raw, out, name=name, recipe=loaded, layout=layout, keep=frozenset(keep))
-    run.engine = engine
+    part = Shard.parse(shard) if shard is not None else None
+    run = Run(raw, out, name=name, recipe=loaded, layout=layout, keep=frozenset(keep), shard=part)
+    run.means = means
     run.resolve(device, dict(weights or {}), offline=offline)
     if dry_run:
-        return run.look_ahead(workers or _cores(), verify=verify, started=started)
-    with Store(out / ".store").locked():
-        return run.do(
-            workers or _cores(), verify=verify, contact=contact, report=report, started=started
-        )
+        return run.look_ahead(verify=verify, started=started)
+    store = Store(out / ".store")
+    with store.locked() if part is None else store.shared(f"shard {part}"):
+        return run.do(verify=verify, contact=contact, report=report, started=started)
 
 
 def check_rejects(result: PreprocessResult, limit: int | None) -> None:
@@ -113,7 +120,3 @@ def _check_folders(raw: Path, out: Path) -> None:
             f"OUT {str(out)!r} holds something that is not a facecrop dataset; "
             "choose an empty folder"
         )
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0))

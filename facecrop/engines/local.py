@@ -10,7 +10,6 @@ ends: each death leaves fewer pictures to try.
 import contextlib
 import multiprocessing
 import os
-import signal
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
@@ -20,12 +19,15 @@ from multiprocessing.resource_tracker import ensure_running
 from pathlib import Path
 from typing import Any
 
+from facecrop.engines.surroundings import surroundings, uninterrupted
 from facecrop.engines.work import Task, Work
 from facecrop.engines.worker import NOTHING, SharedMarker, live
 from facecrop.errors import WorkerError
 
 _GRACE_S = 1.5
 """How long a worker may take to end after an interruption; then it is killed."""
+_START_S = 120.0
+"""How long a worker may take to its first picture, at least: busy machines start slowly."""
 _GONE = (EOFError, OSError)
 """What reading from the pipe of a dead worker raises."""
 
@@ -58,6 +60,7 @@ class LocalEngine:
         log: File that takes what native libraries print, or None to let it through.
         pin: Keep each worker on a core of its own, where the system can do that. mediapipe hands
             every call from thread to thread; on one core that takes a tenth to a third less time.
+        first_core: Number of the core that is taken first, of those that this process may use.
     """
 
     workers: int
@@ -65,6 +68,7 @@ class LocalEngine:
     threads: int = 1
     log: Path | None = None
     pin: bool = True
+    first_core: int = 0
 
     def map(self, make: Callable[[], Work], tasks: Iterable[Task]) -> Iterator[Any]:
         """Yield the result of every part of every task, in the order in which they are done.
@@ -76,29 +80,37 @@ class LocalEngine:
         Raises:
             Exception: Whatever the work raised: a bug, with the worker's traceback.
         """
-        pool = _Pool(self, make, tasks)
+        pool = Pool(self, make)
         try:
-            yield from pool.run()
+            yield from pool.run(tasks)
             yield from pool.finish()
         finally:
             pool.close()
 
 
-class _Pool:
-    def __init__(
-        self, engine: LocalEngine, make: Callable[[], Work], tasks: Iterable[Task]
-    ) -> None:
+class Pool:
+    """The worker processes of an engine, ready for more tasks until they are closed.
+
+    Args:
+        engine: How many there are, and how they live.
+        make: Makes the work inside each worker; must be picklable.
+    """
+
+    def __init__(self, engine: LocalEngine, make: Callable[[], Work]) -> None:
         self.engine = engine
         self.make = make
         self.context = multiprocessing.get_context("spawn")
-        self.tasks = iter(tasks)
+        self.tasks: Iterator[Task] = iter(())
         self.retries: deque[Task] = deque()
         self.pool: list[_Worker] = []
         self.finishing = False
 
-    def run(self) -> Iterator[Any]:
+    def run(self, tasks: Iterable[Task]) -> Iterator[Any]:
+        """Yield the result of every part of every task, as they are done."""
+        self.tasks = iter(tasks)
+        idle = list(self.pool)
         for _ in range(self.engine.workers):
-            if not self._give(None):
+            if not self._give(idle.pop() if idle else None):
                 break
         while any(worker.task for worker in self.pool):
             for worker in self._ready():
@@ -128,7 +140,7 @@ class _Pool:
             target=live, args=(theirs, marker, self.make, self.engine.log, core), daemon=True
         )
         ensure_running()  # the first start would do so, and unblock SIGINT on the way
-        with _surroundings(self.engine.threads), _uninterrupted():
+        with surroundings(self.engine.threads), uninterrupted():
             process.start()
         theirs.close()
         worker = _Worker(process, ours, marker, core, since=time.monotonic())
@@ -140,7 +152,9 @@ class _Pool:
         if not hasattr(os, "sched_getaffinity"):
             return None
         taken = Counter(worker.core for worker in self.pool)
-        return min(sorted(os.sched_getaffinity(0)), key=lambda core: taken[core])
+        cores = sorted(os.sched_getaffinity(0))
+        first = self.engine.first_core % len(cores)
+        return min(cores[first:] + cores[:first], key=lambda core: taken[core])
 
     def _give(self, worker: _Worker | None) -> bool:
         """Give the next task to a worker, or to a new one; return whether there was any."""
@@ -173,7 +187,10 @@ class _Pool:
         for worker in self.pool:
             if worker.marker.open != worker.opened:  # a new picture is a sign of life, too
                 worker.opened, worker.since = worker.marker.open, now
-            silent = id(worker) not in ready and now - worker.since > self.engine.timeout_s
+            patience = self.engine.timeout_s
+            if worker.opened[0] == NOTHING:
+                patience = max(patience, _START_S)
+            silent = id(worker) not in ready and now - worker.since > patience
             if silent and (worker.task or self.finishing):
                 worker.hung = True
                 worker.process.kill()
@@ -210,10 +227,15 @@ class _Pool:
         worker.process.join()
         worker.pipe.close()
 
+    def stop(self) -> None:
+        """Ask all workers to end as soon as what they have in hand is whole."""
+        for worker in list(self.pool):
+            worker.marker.stop()
+
     def close(self) -> None:
         """End all workers: politely, then not."""
+        self.stop()
         for worker in self.pool:
-            worker.marker.stop()
             self._send(worker, None)
         deadline = time.monotonic() + _GRACE_S
         for worker in self.pool:
@@ -266,42 +288,6 @@ def _why_dead(code: int | None) -> str:
         f"worker processes end with code {code} whatever they are given; what they printed says "
         'why (a script that uses facecrop needs `if __name__ == "__main__":`)'
     )
-
-
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-_KEPT_BYTES = str(64 << 20)
-_ALLOCATOR = {"MALLOC_TRIM_THRESHOLD_": _KEPT_BYTES, "MALLOC_MMAP_THRESHOLD_": _KEPT_BYTES}
-"""glibc: keep freed memory. Else the pages of each decoded picture are fetched from the system
-again: 74 page faults a picture."""
-
-
-@contextlib.contextmanager
-def _surroundings(threads: int) -> Iterator[None]:
-    """Let processes that are started now use so many threads, and keep the memory they free."""
-    changes = dict.fromkeys(_THREADS, str(threads)) | _ALLOCATOR
-    before = {name: os.environ.get(name) for name in changes}
-    os.environ.update(changes)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
-@contextlib.contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Keep Ctrl-C from processes that are started now: it is the parent's affair.
-
-    A blocked signal stays blocked in the child; the parent gets it at the end of the block.
-    """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _drain(pipe: Connection) -> None:

@@ -20,6 +20,7 @@ from facecrop.labels.raw import (
     raw_file,
     without_extension,
 )
+from facecrop.labels.shards import Shard
 from facecrop.labels.tables import read_table
 from facecrop.registry import no_such
 
@@ -38,7 +39,9 @@ _UTKFACE = re.compile(r"(?P<age>\d{1,3})_(?P<gender>[01])_(?:\d_)?\d+")
 _TABLES = frozenset({".csv", ".tsv", ".parquet"})
 
 
-def scan(raw: Path, layout: str = "auto", skip: Path | None = None) -> Scan:
+def scan(
+    raw: Path, layout: str = "auto", skip: Path | None = None, shard: Shard | None = None
+) -> Scan:
     """Find every record of a raw folder (or table), in the order of their paths.
 
     Links to files are followed, and links of profiles to folders outside; hidden files and what is
@@ -48,6 +51,7 @@ def scan(raw: Path, layout: str = "auto", skip: Path | None = None) -> Scan:
         raw: The folder; for the layout `table` the table itself.
         layout: A name of `LAYOUTS`, or `auto`.
         skip: A folder, resolved, that is not part of RAW although it may lie in it.
+        shard: Find only the records of its profiles, of which there may be none.
 
     Raises:
         RawError: It does not exist, cannot be read, or has no record.
@@ -62,9 +66,11 @@ def scan(raw: Path, layout: str = "auto", skip: Path | None = None) -> Scan:
     if (name == "table") == is_folder:
         kind = "a folder" if is_folder else "no folder"
         raise ConfigError(f"the layout {name!r} does not fit {str(raw)!r}: it is {kind}")
-    result = LAYOUTS[name](raw, skip)
+    result = _profiles(raw, skip, shard) if name == "profiles" else LAYOUTS[name](raw, skip)
+    if shard is not None:
+        result.files = [file for file in result.files if shard.holds(file.profile)]
     result.files.sort(key=attrgetter("path"))
-    if not result.files:
+    if not result.files and shard is None:
         raise RawError(_nothing_found(result))
     return result
 
@@ -90,7 +96,7 @@ def detect(raw: Path) -> str:
     return "utkface" if all(map(_UTKFACE.match, pictures)) else "flat"
 
 
-def _profiles(raw: Path, skip: Path | None) -> Scan:
+def _profiles(raw: Path, skip: Path | None, shard: Shard | None = None) -> Scan:
     result = Scan("profiles", raw)
     for folder in _entries(raw, "", result):
         if not _is_folder(folder):
@@ -106,6 +112,8 @@ def _profiles(raw: Path, skip: Path | None) -> Scan:
         gender = claimed["gender"].lower() if claimed else None
         age = int(claimed["age"]) if claimed else None
         profile, before = escape(folder.name), len(result.files)
+        if shard is not None and not shard.holds(profile):
+            continue  # to list it would be as much work as everything else here
         for entry in _entries(Path(folder.path), folder.name, result):
             path = f"{folder.name}/{entry.name}"
             if _is_folder(entry):

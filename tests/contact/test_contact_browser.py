@@ -10,8 +10,7 @@ import pytest
 from drawn_dataset import HOSTILE, a_dataset, a_fallback, a_reject, a_row
 
 from facecrop.commands.contact import write_contact
-from facecrop.images.choose.geometry import Crop
-from facecrop.images.recipe import Recipe
+from facecrop.images.codec import Limits
 
 api = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
 BROWSER = next(
@@ -48,7 +47,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         a_row("x%25%26%3C/2.png", profile=f'"{HOSTILE}', image=f'images/"{HOSTILE}/2.jpg'),
         a_reject("slug/1.png", HOSTILE),
     ]
-    return write_contact(a_dataset(folder, rows), folder / "raw", Recipe(crop=Crop(around="none")))
+    return write_contact(a_dataset(folder, rows), folder / "raw", Limits())
 
 
 TOTAL = OK + FALLBACKS + NO_FACE + 4

@@ -11,12 +11,10 @@ from drawn_dataset import HOSTILE, a_dataset, a_fallback, a_portrait, a_reject, 
 
 from facecrop.commands.contact import write_contact
 from facecrop.errors import StoreError, TableError
-from facecrop.images.choose.geometry import Crop
-from facecrop.images.codec import encode
-from facecrop.images.recipe import Recipe
+from facecrop.images.codec import Limits, encode
 from facecrop.index import INDEX_FILE, REASONS, read_table
 
-RECIPE = Recipe(crop=Crop(around="none"))
+LIMITS = Limits()
 ROWS = [
     a_row("a_1/normal.png"),
     a_fallback("a_1/mask1.png"),
@@ -44,7 +42,7 @@ def shown(page: Path) -> str:
 
 
 def draw(out: Path, **limits: int) -> Path:
-    return write_contact(out, out.parent / "raw", RECIPE, **limits)
+    return write_contact(out, out.parent / "raw", LIMITS, **limits)
 
 
 def change_index(out: Path, **given: Any) -> None:

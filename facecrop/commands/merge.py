@@ -1,0 +1,259 @@
+"""`facecrop merge`: one index of what shards have worked out."""
+
+import sys
+import time
+import tomllib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from facecrop.commands.card import write_card, write_metadata, write_scan
+from facecrop.commands.contact import write_contact
+from facecrop.commands.ledger import Ledger
+from facecrop.commands.memory import Memory
+from facecrop.commands.obsolete import remove_obsolete
+from facecrop.commands.outcome import PreprocessResult, Progress
+from facecrop.commands.parts import Part, find_parts, remove_parts
+from facecrop.commands.plan_run import RunPlan, plan_run
+from facecrop.config import read_toml, validate
+from facecrop.errors import ConfigError, TableError
+from facecrop.images.codec import Limits
+from facecrop.index import CARD_FILE, INDEX_FILE, read_table
+from facecrop.labels.current import write_labels
+from facecrop.labels.layouts import Scan, scan
+from facecrop.labels.shards import Shard
+from facecrop.store import Store
+
+_NAMED = 8
+"""Shards that a message names one by one."""
+
+
+def merge(
+    out: Path | str, *, allow_missing: bool = False, contact: bool = True
+) -> PreprocessResult:
+    """Make one dataset of what shards have worked out.
+
+    The outcome is that of one run over the whole, byte for byte. RAW is only listed, no picture is
+    read and no model needed. Merging what is merged already changes nothing.
+
+    Args:
+        out: The dataset that all shards have written.
+        allow_missing: Merge although records wait for their shards; their rows are `pending`.
+        contact: Draw the contact sheet.
+
+    Raises:
+        FacecropError: Shards are missing or not finished, they disagree, or nothing is there.
+    """
+    started = time.perf_counter()
+    out = Path(out)
+    if not (out / ".store").is_dir():
+        raise ConfigError(f"{str(out)!r} is no facecrop dataset: it has no .store")
+    with Store(out / ".store").locked(always=False):
+        return _Merge(out).do(allow_missing=allow_missing, contact=contact, started=started)
+
+
+class _Merge:
+    """One merge, from the cards of the shards to the contact sheet.
+
+    Args:
+        out: The dataset; whoever calls holds the lock of its store.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+        self.parts = find_parts(out)
+        self.card_text = _agreed(out, self.parts) if self.parts else None
+        self.card = self._card()
+        self.keep = _keep(self.parts)
+        raw = out.resolve() / str(self.card["raw"])
+        self.raw_root = raw if raw.is_dir() else raw.parent
+        self.scan: Scan = scan(raw, str(self.card["layout"]), skip=out.resolve())
+        self.records = self.scan.table()
+        self.ledger = Ledger(out)
+
+    def do(self, *, allow_missing: bool, contact: bool, started: float) -> PreprocessResult:
+        """Write everything, or say why not."""
+        previous = self.ledger.previous()
+        plan = self._plan(previous)
+        if plan.images and not allow_missing:
+            raise TableError(self._what_is_missing(plan))
+        memory = Memory(self.out / ".store")
+        rows, orphans = plan.settled, 0
+        if self.parts or plan.images or not memory.complete or len(previous) != len(rows):
+            before = [*previous["image"].chunks, *self._image_column().chunks]
+            memory.adopt(part.memory for part in self.parts)
+            memory.forget()
+            self.ledger.take(self.records, plan.settled)
+            rows = self.ledger.finish()
+            remove_obsolete(self.out, pa.chunked_array(before, pa.string()), rows["image"])
+            Store(self.out / ".store").compact()
+            orphans = self._finish(rows)
+            memory.write(memory.scanned_ns, memory.keep)
+            remove_parts(self.out, self.parts)
+        page = write_contact(self.out, self.raw_root, self._limits()) if contact else None
+        return PreprocessResult.of(
+            self.out,
+            self.scan,
+            str(self.card["recipe_name"]),
+            rows,
+            Progress(total=plan.images),
+            seconds=time.perf_counter() - started,
+            unread=len(self.scan.files),
+            contact=page,
+            orphans=orphans,
+        )
+
+    def _card(self) -> Mapping[str, Any]:
+        """Return what the shards say of themselves; after a merge, what the dataset says."""
+        if self.card_text is not None:
+            return tomllib.loads(self.card_text)
+        if not (self.out / CARD_FILE).exists():
+            raise TableError(
+                f"{self.out} has no shards to merge; run: "
+                f"facecrop preprocess RAW {self.out} --shard 1/N, then the others"
+            )
+        return read_toml(self.out / CARD_FILE)
+
+    def _plan(self, previous: pa.Table) -> RunPlan:
+        """Return what is settled and what waits; the shards have looked at times and digests."""
+        return plan_run(
+            self.out,
+            self.scan,
+            self.records,
+            previous,
+            bytes.fromhex(str(self.card["recipe_fingerprint"])),
+            scanned_ns=sys.maxsize,
+            extension=str(self.card["recipe"]["render"]["encode"]["format"]),
+            keep=self.keep,
+            kept_before=self.keep,
+            verify=False,
+            retry=False,
+        )
+
+    def _limits(self) -> Limits:
+        return validate(Limits, self.card["recipe"].get("decode", {}), f"{self.out}: decode")
+
+    def _image_column(self) -> pa.ChunkedArray:
+        if not (self.out / INDEX_FILE).exists():
+            return pa.chunked_array([], pa.string())
+        return read_table(self.out / INDEX_FILE, ["image"])["image"]
+
+    def _finish(self, rows: pa.Table) -> int:
+        """Write what goes with the index; return how many label corrections lost their record."""
+        orphans = write_labels(self.out, rows)
+        write_scan(self.out, self.scan)
+        if self.card_text is not None:
+            write_card(self.out, self.card_text)
+        write_metadata(self.out)
+        return int(orphans.num_rows)
+
+    def _what_is_missing(self, plan: RunPlan) -> str:
+        """Return which shards the records wait for, and what is to be done."""
+        paths = plan.todo["path"]
+        places = pc.index_in(paths, value_set=self.records["path"].combine_chunks())
+        profiles = self.records["profile"].take(places).to_pylist()
+        counts = sorted({part.shard.count for part in self.parts})
+        waits = (
+            f"{len(paths):,} of {len(self.scan.files):,} images of {self.out} are not worked out"
+        )
+        if len(counts) != 1:
+            what = _listed(part.shard for part in self.parts) or "no shards"
+            return (
+                f"{waits}, and what there is ({what}) does not make a whole; "
+                "run all shards of one number"
+            )
+        waiting = Counter(Shard.of(profile, counts[0]) for profile in profiles)
+        known = {part.shard: part for part in self.parts}
+        reasons: dict[str, list[Shard]] = {}
+        for shard in sorted(waiting):
+            reasons.setdefault(_why(known.get(shard)), []).append(shard)
+        said = "; ".join(f"{why}: {_listed(shards)}" for why, shards in reasons.items())
+        first = min(waiting)
+        return (
+            f"{waits}; {said}; run: facecrop preprocess RAW {self.out} --shard {first}, "
+            "or merge with --allow-missing"
+        )
+
+
+def _why(part: Part | None) -> str:
+    if part is None:
+        return "missing"
+    if not part.memory.complete:
+        return "not finished"
+    return "pictures have come, changed or lost their crop since"
+
+
+def _agreed(out: Path, parts: Sequence[Part]) -> str:
+    """Return the card that all shards share; of several sets, that of the only whole one.
+
+    Raises:
+        ConfigError: They disagree.
+        TableError: None of them came far enough to say anything.
+    """
+    cards = {part: card for part in parts if (card := part.card) is not None}
+    if not cards:
+        raise TableError(
+            f"no shard of {out} has finished: {_listed(part.shard for part in parts)}; "
+            "run them to their end"
+        )
+    said = {part: (card, part.memory.keep) for part, card in cards.items()}
+    if len(set(said.values())) == 1:
+        return next(iter(cards.values()))
+    sets = {
+        count: [part for part in parts if part.shard.count == count]
+        for count in {part.shard.count for part in parts}
+    }
+    whole = [
+        cards[some[0]]
+        for count, some in sets.items()
+        if len(some) == count
+        and all(part.memory.complete for part in some)
+        and len({said.get(part) for part in some}) == 1
+    ]
+    if len(whole) == 1:
+        return whole[0]
+    raise ConfigError(f"the shards of {out} disagree: {_difference(cards)}; run them again alike")
+
+
+def _difference(cards: Mapping[Part, str]) -> str:
+    """Return the first setting in which shards differ, with who has which value."""
+    facts = {
+        part: dict(_flat(tomllib.loads(text))) | {"--keep": sorted(part.memory.keep)}
+        for part, text in cards.items()
+    }
+    # The name of what differs says more than the fingerprints that differ with it.
+    keys = sorted(
+        {key for one in facts.values() for key in one},
+        key=lambda key: (key == "recipe_fingerprint" or key.endswith(".key"), key),
+    )
+    for key in keys:
+        having: dict[str, list[Shard]] = {}
+        for part, one in facts.items():
+            having.setdefault(repr(one.get(key)), []).append(part.shard)
+        if len(having) > 1:
+            values = ", ".join(f"{value} in {_listed(who)}" for value, who in having.items())
+            return f"{key} is {values}"
+    return "their cards are not the same"
+
+
+def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in table.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _keep(parts: Sequence[Part]) -> frozenset[str]:
+    kept = [part.memory.keep for part in parts if part.memory.known]
+    return frozenset.intersection(*kept) if kept else frozenset()
+
+
+def _listed(shards: Iterable[Shard]) -> str:
+    names = [str(shard) for shard in shards]
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
