@@ -52,8 +52,23 @@ def relabel(
         bool, typer.Option("--list", help="Print the shipped manifests and policies.")
     ] = False,
     export: Annotated[
-        Path | None, typer.Option(help="Write the corrections that hold as a CSV manifest.")
+        Path | None,
+        typer.Option(
+            help="Write the corrections that hold, or those of --from-labelstudio, as a manifest."
+        ),
     ] = None,
+    from_labelstudio: Annotated[
+        Path | None,
+        typer.Option(
+            help="What Label Studio exported, JSON or JSON-MIN; with --export.", metavar="FILE"
+        ),
+    ] = None,
+    latest: Annotated[
+        bool,
+        typer.Option(
+            "--latest", help="With --from-labelstudio: of answers that differ, the newest counts."
+        ),
+    ] = False,
     suggest_policy: Annotated[
         bool,
         typer.Option("--suggest-policy", help="Show the ages at which a run sees the borders."),
@@ -68,6 +83,8 @@ def relabel(
         raise typer.BadParameter("the dataset is missing", param_hint="OUT")
     if steps is not None and not undo:
         raise typer.BadParameter("a number goes with --undo", param_hint="N")
+    if from_labelstudio is not None and export is None:
+        raise typer.BadParameter("say where the manifest goes: --export", param_hint="--export")
     asked = [bool(manifests or set_policy), undo, reset, log, export is not None, suggest_policy]
     if sum(asked) != 1:
         raise typer.BadParameter(
@@ -76,6 +93,8 @@ def relabel(
         )
     if log:
         _print_log(out)
+    elif export is not None and from_labelstudio is not None:
+        _print_answers(out, from_labelstudio, export, latest=latest)
     elif export is not None:
         _print_export(out, export)
     elif suggest_policy:
@@ -200,6 +219,18 @@ def _print_export(out: Path, file: Path) -> None:
 
     count = plural(relabel_export(out, file), "correction")
     console().print(f"{file}: {count}", markup=False, soft_wrap=True)
+
+
+def _print_answers(out: Path, file: Path, manifest: Path, *, latest: bool) -> None:
+    from facecrop.commands.relabel_labelstudio import relabel_from_labelstudio  # noqa: PLC0415
+
+    found = relabel_from_labelstudio(out, file, manifest, latest=latest)
+    where = console()
+    count = plural(found.corrections, "correction")
+    answers = f"{plural(found.answers, 'answer')} to {plural(found.tasks, 'task')}"
+    where.print(f"{manifest}: {count} from {answers}", soft_wrap=True)
+    if found.corrections:
+        where.print(f"next: facecrop relabel {out} --manifest {manifest}", soft_wrap=True)
 
 
 def _print_suggestion(out: Path, run: str | None) -> None:

@@ -1,55 +1,126 @@
-"""Export a trained model as ONNX."""
+"""Take a trained model, or a dataset, to other programs."""
 
-import json
-from importlib.metadata import version
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from facecrop.commands.train import check_installed
+from facecrop.commands.exports.folder import export_folder
+from facecrop.commands.exports.material import gather_export
+from facecrop.commands.exports.pictures import raw_folder
+from facecrop.commands.exports.table import EXPORTERS
 from facecrop.errors import ConfigError
+from facecrop.index import CARD_FILE, INDEX_FILE
+from facecrop.registry import no_such
+
+ONNX = "onnx"
+KINDS = (ONNX, *EXPORTERS)
+"""What can be exported to: of a run, `onnx`; of a dataset, all others."""
+LOCAL_FILES = "/data/local-files/?d="
+"""What addresses of Label Studio's local files begin with."""
 
 
-def export(run: Path | str, file: Path) -> None:
-    """Write a trained model as one ONNX file that takes bytes and gives logits.
-
-    Its input `images` is (N, H, W, 3) uint8 RGB, crops as the run's recipe makes them, at the size
-    of the run's input; normalising is inside. Its outputs are the logits by name. What the file
-    says of itself (`facecrop`, JSON): classes, age policy, sizes, prior correction.
+@dataclass(frozen=True, slots=True)
+class ExportResult:
+    """What was written.
 
     Args:
-        run: `OUT/runs/<name>`, a single training.
-        file: Where, `.onnx`.
+        kind: One of `KINDS`.
+        target: The file, or the folder.
+        records: Of a dataset, how many it holds.
+        left_out: Records that are not in it, by why.
+        split: Which split its parts come from, None if there is none.
+    """
+
+    kind: str
+    target: Path
+    records: int = 0
+    left_out: dict[str, int] = field(default_factory=dict)
+    split: str | None = None
+
+
+def export(
+    source: Path | str,
+    target: Path | str,
+    *,
+    to: str | None = None,
+    images: str = "crops",
+    split: str | None = None,
+    everything: bool = False,
+    suspects: bool = False,
+    image_root: str | None = None,
+    link: bool = False,
+    overwrite: bool = False,
+    report: Callable[[int, int], None] | None = None,
+) -> ExportResult:
+    """Write a trained model as ONNX, or a dataset in another tool's format.
+
+    A model takes bytes and gives logits, see `exports.onnx`. A dataset becomes a folder of its own,
+    whole or not at all, with `export.toml` that says how it was made.
+
+    Args:
+        source: `OUT/runs/<name>`, a single training; or OUT.
+        target: The `.onnx` file; or the folder, outside the dataset and its raw pictures.
+        to: One of `KINDS`; None: `onnx`, if the source is no dataset.
+        images: `crops`, or `source` for the raw pictures; boxes are those of the picture.
+        split: Name of the split that parts come from; None: `default`, if there is one.
+        everything: Also what is set aside, or left out by the age policy.
+        suspects: Only what the last audit found something about.
+        image_root: For Label Studio: what the addresses of pictures begin with; None: its local
+            files, with OUT (or RAW) as document root.
+        link: Make symbolic links to pictures instead of copies.
+        overwrite: Replace an earlier export.
+        report: Told how many pictures are done, and of how many.
 
     Raises:
-        TableError: There is no such run, or it holds several trainings.
-        ConfigError: The file has another ending.
-        StoreError: It cannot be written.
+        ConfigError: There is no such kind, or the target cannot be it.
+        TableError: Source or pictures are missing or damaged.
+        StoreError: The target cannot be written.
     """
-    if file.suffix.lower() != ".onnx":
-        raise ConfigError(f"{str(file)!r} must end in .onnx")
-    if not file.parent.is_dir():
-        raise ConfigError(f"{file}: there is no folder {str(file.parent)!r}")
-    check_installed()
-    from facecrop.training.models import onnx  # noqa: PLC0415 - torch, only when asked
-    from facecrop.training.task import JOINT  # noqa: PLC0415
-    from facecrop.training.trained import load_run  # noqa: PLC0415
+    source, target = Path(source), Path(target)
+    kind = to or _kind_of(source)
+    if kind not in KINDS:
+        raise no_such("export", kind, list(KINDS))
+    if kind != "labelstudio" and image_root is not None:
+        raise ConfigError("--image-root goes with --to labelstudio: others hold their pictures")
+    if kind == ONNX:
+        if images != "crops" or split or everything or suspects or link or overwrite:
+            raise ConfigError("--to onnx takes a run and a file, and no further options")
+        from facecrop.commands.exports.onnx import export_model  # noqa: PLC0415 - torch
 
-    trained = load_run(Path(run))
-    facts = {
-        "version": version("facecrop"),
-        "labels": {axis: list(words) for axis, words in trained.task.space.axes},
-        "outputs": trained.task.outputs,
-        "age": trained.settings.model.age,
-        "age_policy": trained.policy.model_dump(mode="json"),
-        "center_crop": trained.center_crop,
-        "recipe": trained.card.get("recipe_name"),
-        "prior_correction": trained.task.tau,
-        "counts": trained.priors[JOINT].tolist(),
-    }
-    onnx.export(
-        trained.model,
-        file,
-        mean=trained.mean.tolist(),
-        std=trained.std.tolist(),
-        size=trained.size,
-        metadata={"facecrop": json.dumps(facts)},
+        export_model(source, target)
+        return ExportResult(kind, target)
+    exporter = EXPORTERS.load(kind)
+    material = gather_export(
+        source,
+        images=images,
+        split=split,
+        everything=everything,
+        suspects=suspects,
+        image_root=LOCAL_FILES if image_root is None else image_root,
+        link=link,
+        parted=kind in ("coco", "imagefolder"),
+        report=report,
     )
+    facts = {
+        "to": kind,
+        "dataset": source.resolve().name,
+        "images": images,
+        "split": material.split,
+        "all": everything,
+        "suspects": suspects,
+        "records": len(material.entries),
+    }
+    raw = raw_folder(source)
+    apart = {"the dataset": source} | ({} if raw is None else {"the raw folder": raw})
+    with export_folder(target, facts, apart=apart, overwrite=overwrite) as folder:
+        exporter(material, folder)
+    return ExportResult(
+        kind, target, len(material.entries), dict(material.left_out), material.split
+    )
+
+
+def _kind_of(source: Path) -> str:
+    if (source / INDEX_FILE).exists() or (source / CARD_FILE).exists():
+        kinds = ", ".join(EXPORTERS)
+        raise ConfigError(f"{source} is a dataset: say what for, --to with one of {kinds}")
+    return ONNX

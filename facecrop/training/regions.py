@@ -1,5 +1,6 @@
 """Where eyes and face are in a crop, from what the index knows of the source."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +51,44 @@ def regions_of(index: pa.Table, out: Path) -> Boxes:
     apart = np.linalg.norm((eye_points[:, 0] - eye_points[:, 1]) * aspect, axis=1)
     border = apart[:, None] * (_EYES_BESIDE, _EYES_ABOVE) / aspect
     eye_boxes = np.hstack([eye_points.min(axis=1) - border, eye_points.max(axis=1) + border])
-    middle = points_in_crops((face[:, None, :2] + face[:, None, 2:]) / 2, crops, rotations)[:, 0]
-    half = _extent(face) / aspect / 2
-    face_boxes = np.hstack([middle - half, middle + half])
-    boxes = np.stack([eye_boxes, face_boxes], axis=1)
+    boxes = np.stack([eye_boxes, _followed(face, crops, rotations)], axis=1)
     return clipped(padded(boxes, aspect, out).astype(np.float32))
+
+
+def boxes_in_crops(index: pa.Table, things: Sequence[str], out: Path) -> Boxes:
+    """Return where boxes of the index are in each crop; they keep their size as the face does.
+
+    Args:
+        index: (N,) rows with their columns, such as `face_x0`, and `crop_x0` to `rotation`.
+        things: What the boxes are of: `face`, `person`.
+        out: The dataset, whose card says how crops were brought to size.
+
+    Returns:
+        (N, len(things), 4) float32, as `regions_of`.
+    """
+    crops = _matrix(index, _CROP)
+    rotations = np.nan_to_num(_matrix(index, ["rotation"])[:, 0])
+    found = [
+        _followed(_matrix(index, [f"{thing}_{side}" for side in _SIDES]), crops, rotations)
+        for thing in things
+    ]
+    return clipped(padded(np.stack(found, axis=1), _extent(crops), out).astype(np.float32))
+
+
+def boxes_in_sources(index: pa.Table, things: Sequence[str]) -> Boxes:
+    """Return boxes of the index as fractions of the upright sources, as `boxes_in_crops`."""
+    sides = np.tile(_matrix(index, ["width", "height"]), 2)[:, None]
+    boxes = [_matrix(index, [f"{thing}_{side}" for side in _SIDES]) for thing in things]
+    return clipped((np.stack(boxes, axis=1) / sides).astype(np.float32))
+
+
+def _followed(
+    boxes: NDArray[np.float64], crops: NDArray[np.float64], rotations: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return (N, 4) boxes of sources as fractions of what was cut out: the middle is turned."""
+    middle = points_in_crops((boxes[:, None, :2] + boxes[:, None, 2:]) / 2, crops, rotations)[:, 0]
+    half = _extent(boxes) / _extent(crops) / 2
+    return np.hstack([middle - half, middle + half])
 
 
 def clipped(boxes: Boxes) -> Boxes:

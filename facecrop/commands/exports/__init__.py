@@ -1,0 +1,1 @@
+"""Datasets in the formats of other tools: a table of exporters, and the way back from one."""
