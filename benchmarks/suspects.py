@@ -3,11 +3,14 @@
 Run:
     python benchmarks/suspects.py --observer [--profiles 300] [--seeds 5] [--noise 0.5]
     python benchmarks/suspects.py --train [--profiles 300] [--seeds 5] [--set optim.epochs=20]
-    python benchmarks/suspects.py --utkface FOLDER [--seeds 5]
+        [--folder KEPT]
+    python benchmarks/suspects.py --utkface FOLDER [--folder KEPT]
 
 `--observer` makes up what models say from the drawn people's cues: seconds. `--train` draws the
-pictures and trains `small` on all folds: hours. `--utkface` trains on real faces, and asks whether
-those of byte-identical pictures with contradicting labels are among the suspects.
+pictures and trains `small` on all folds, each seed once: what is in the folder is used again, so
+it goes on where it was stopped. `--utkface` trains on real faces, or uses the finished run of
+`benchmarks/utkface.py`, and asks whether those of byte-identical pictures with contradicting labels
+are among the suspects.
 """
 
 import argparse
@@ -20,6 +23,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+from planted import make_dataset, train_once
 from suspects_drawn import GROUPS, NAMES, Floats, Reader, draw_plans, write_simulated
 from suspects_faces import judge_faces
 
@@ -219,26 +223,17 @@ def observer(profiles: int, seeds: int, reader: Reader) -> None:
     tables.show()
 
 
-def trained(profiles: int, seeds: int, repeats: int, settings: Sequence[str]) -> None:
-    from facecrop.commands.demo import demo
-    from facecrop.commands.preprocess import preprocess
-    from facecrop.commands.train import train
-
+def trained(profiles: int, seeds: range, repeats: int, settings: Sequence[str], at: Path) -> None:
     tables = Tables()
-    for seed in range(seeds):
-        with TemporaryDirectory() as folder:
-            raw, out = Path(folder) / "raw", Path(folder) / "out"
-            wrong = dict(zip(("wrong_gender", "wrong_age", "swapped"), RATES.values(), strict=True))
-            demo(raw, profiles=profiles, seed=500 + seed, **wrong)
-            preprocess(raw, out, contact=False)
-            train(
-                out, preset="small", settings=settings, name="folds", folds="all", repeats=repeats
-            )
-            material = Material(out, run=out / "runs" / "folds")
-            plans = draw_plans(profiles, 500 + seed, *RATES.values())
-            print(f"seed {500 + seed}: {accuracies(material, plans)}", flush=True)
-            compare(material, plans, tables)
-    print(f"{profiles} profiles, {seeds} seeds pooled, small, {repeats} repeats of all folds")
+    for seed in seeds:
+        out = make_dataset(at / f"seed-{seed}-{profiles}", profiles, seed, RATES)
+        run = train_once(out, "folds", settings, "--folds", "all", "--repeats", repeats)
+        material = Material(out, run=run)
+        plans = draw_plans(profiles, seed, *RATES.values())
+        print(f"seed {seed}: {accuracies(material, plans)}", flush=True)
+        compare(material, plans, tables)
+    words = ", ".join(["small", *settings, f"{repeats} x all folds"])
+    print(f"{profiles} profiles, {len(seeds)} seeds pooled: {words}")
     tables.show()
 
 
@@ -258,9 +253,9 @@ def accuracies(material: Material, plans: list[Plan]) -> str:
     return text
 
 
-def utkface(folder: Path, seeds: int, settings: Sequence[str]) -> None:
-    with TemporaryDirectory() as work:
-        found = judge_faces(folder, Path(work) / "out", seeds, settings)
+def utkface(folder: Path, work: Path | None, repeats: int | None, settings: Sequence[str]) -> None:
+    found = judge_faces(folder, work, repeats, settings)
+    print(found.model)
     for axis, share in found.accuracy.items():
         print(f"out-of-fold accuracy of {axis} on the labels as given: {share:.3f}")
     print(f"{found.contradicting} sets of identical pictures differ in one of these labels;")
@@ -270,11 +265,15 @@ def utkface(folder: Path, seeds: int, settings: Sequence[str]) -> None:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    seeds, settings = arguments.seeds, arguments.set
+    seeds, settings = arguments.seeds or 5, arguments.set
     if arguments.utkface is not None:
-        utkface(arguments.utkface, seeds, settings)
+        utkface(arguments.utkface, arguments.folder, arguments.seeds, settings)
     elif arguments.train:
-        trained(arguments.profiles, seeds, arguments.repeats, settings)
+        first = arguments.first
+        trained(
+            arguments.profiles, range(first, first + seeds), arguments.repeats, settings,
+            arguments.folder or Path("benchmarks/work/suspects"),
+        )  # fmt: skip
     else:
         noise, repeats = arguments.noise, arguments.repeats
         reader = Reader(noise, noise, repeats=repeats, years=not arguments.groups)
@@ -290,7 +289,9 @@ if __name__ == "__main__":
     mode.add_argument("--train", action="store_true")
     mode.add_argument("--utkface", type=Path)
     parser.add_argument("--profiles", type=int, default=300)
-    parser.add_argument("--seeds", type=int, default=5, help="datasets; trainings for --utkface")
+    parser.add_argument("--seeds", type=int, help="datasets, 5; trainings of each fold, --utkface")
+    parser.add_argument("--first", type=int, default=500, help="the first seed, with --train")
+    parser.add_argument("--folder", type=Path, help="of datasets and runs")
     parser.add_argument("--repeats", type=int, default=5, help="trainings of each fold")
     parser.add_argument("--noise", type=float, default=0.5, help="of the simulated reader")
     parser.add_argument("--groups", action="store_true", help="the reader knows no years")

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from cleanlab.rank import get_label_quality_scores
+from utkface import WORK, described, folds_run
 
 from facecrop.checks import age_suspects, gender_suspects
 from facecrop.checks.material import Limits, Material
@@ -22,31 +23,31 @@ class Judged:
     """What became of byte-identical pictures with contradicting labels.
 
     Args:
+        model: How it was trained, in a line.
         accuracy: Of out-of-fold predictions, by label, against the labels as given.
         contradicting: Sets of identical pictures that differ in gender or age group.
         hits: How many have a member among the tenth that is doubted most, by way of looking.
     """
 
+    model: str
     accuracy: dict[str, float]
     contradicting: int
     hits: dict[str, int]
 
 
-def judge_faces(folder: Path, out: Path, repeats: int, settings: Sequence[str]) -> Judged:
-    """Train on all folds of a folder in UTKFace's layout, and rank its pictures by doubt.
+def judge_faces(
+    folder: Path, work: Path | None, repeats: int | None, settings: Sequence[str]
+) -> Judged:
+    """Rank the pictures of a folder in UTKFace's layout by doubt, by models of all its folds.
+
+    The run is that of `utkface.py`: used if it is there, else trained.
 
     No fold has two pictures of one photograph (the split sees to it), so that the models that judge
     a picture have not learnt from its twin either.
     """
-    from facecrop.commands.preprocess import preprocess
-    from facecrop.commands.train import train
-
-    preprocess(folder, out, recipe="raw", layout="utkface", contact=False)
-    train(
-        out, preset="small", settings=settings, name="folds", folds="all", repeats=repeats,
-        ignore_requires=True,
-    )  # fmt: skip
-    material = Material(out, run=out / "runs" / "folds", limits=Limits(suspect=1e-9))
+    run = folds_run(folder, work or WORK, repeats, settings)
+    out = (work or WORK) / "dataset"
+    material = Material(out, run=run.folder, limits=Limits(suspect=1e-9))
     table = material.predictions
     if table is None:
         raise SystemExit(f"{out} has no run")
@@ -60,7 +61,7 @@ def judge_faces(folder: Path, out: Path, repeats: int, settings: Sequence[str]) 
     for way, score in ranks.items():
         top = set(sorted(score, key=lambda path: -score[path])[: len(score) // _TOP])
         hits[way] = sum(any(path in top for path in one) for one in sets)
-    return Judged(accuracy, len(sets), hits)
+    return Judged(described(run), accuracy, len(sets), hits)
 
 
 def _our_ranks(material: Material) -> dict[str, float]:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 Severity = Literal["error", "warning"]
 Field = Literal["mask", "gender", "age", "age_group", "keep"]
-Need = Literal["crops", "raw", "predictions", "split", "matte", "embeddings"]
+Need = Literal["crops", "raw", "predictions", "split", "matte", "embeddings", "hidden"]
 
 
 @dataclass(frozen=True, slots=True)

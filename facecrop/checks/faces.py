@@ -1,15 +1,19 @@
 """Faces as vectors: those of one person lie close together. Needs a model that the user has."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
 from os import cpu_count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
+from facecrop.checks.headers import unchanged
+from facecrop.checks.measured import Measured
 from facecrop.errors import WeightsError
 from facecrop.images.codec import decode
 from facecrop.images.findings import LANDMARKS
@@ -50,7 +54,7 @@ def face_vectors(material: "Material") -> Vectors:
     if material.recogniser is None or material.raw is None:
         raise ValueError("face_vectors needs a recogniser and the raw folder")
     net = _Recogniser(material.recogniser)
-    index = material.index
+    index, report = material.index, material.report
     points = np.stack(
         [
             index[f"{point}_{axis}"].to_numpy(zero_copy_only=False)
@@ -59,13 +63,35 @@ def face_vectors(material: "Material") -> Vectors:
         ],
         axis=1,
     ).reshape(-1, len(LANDMARKS), 2)
-    rows = np.flatnonzero(np.isfinite(points).all(axis=(1, 2)))
+    known = np.flatnonzero(np.isfinite(points).all(axis=(1, 2))).tolist()
+    rows = index.select(["path", "digest", "size", "mtime_ns"]).take(pa.array(known, pa.int64()))
+    rows = rows.to_pylist()
+    files = [material.raw / unescape(row["path"]) for row in rows]
+    places = [points[number] for number in known]
+    kept = Measured(material.out, "faces")
+    model = sha256(material.recogniser.read_bytes()).digest()
+    keys = [
+        kept.key(row["digest"], model, place.tolist()) if unchanged(file, row) else None
+        for file, row, place in zip(files, rows, places, strict=True)
+    ]
+
+    def missing(numbers: Sequence[int]) -> Iterator[tuple[int, str | None]]:
+        for number, face in _faces(files, places, numbers):
+            yield number, None if face is None else net(face).tobytes().hex()
+
+    def told(done: int, total: int) -> None:
+        if report is not None:
+            report("comparing faces", done, total)
+
+    told(0, len(known))
     found: Vectors | None = None
-    for row, face in _faces(material, rows, points):
-        vector = net(face)
-        if found is None:
-            found = np.full((len(index), len(vector)), np.nan, np.float32)
-        found[row] = vector
+    values = kept.of(keys, [row["digest"] for row in rows], missing, told)
+    for number, text in zip(known, values, strict=True):
+        if text is not None:
+            vector = np.frombuffer(bytes.fromhex(text), np.float32)
+            if found is None:
+                found = np.full((len(index), len(vector)), np.nan, np.float32)
+            found[number] = vector
     return np.full((len(index), 1), np.nan, np.float32) if found is None else found
 
 
@@ -90,25 +116,18 @@ def align(image: Image, points: NDArray[np.floating]) -> Image:
 
 
 def _faces(
-    material: "Material", rows: NDArray[np.int64], points: NDArray[np.floating]
-) -> Iterator[tuple[int, Image]]:
-    raw = material.raw or Path()
-    paths = material.index["path"].to_pylist()
-
-    def face(row: int) -> tuple[int, Image | None]:
+    files: Sequence[Path], points: Sequence[NDArray[np.floating]], numbers: Sequence[int]
+) -> Iterator[tuple[int, Image | None]]:
+    def face(number: int) -> tuple[int, Image | None]:
         try:
-            image = decode((raw / unescape(paths[row])).read_bytes()).image
+            image = decode(files[number].read_bytes()).image
         except OSError:
             image = None
-        return row, None if image is None else align(image, points[row])
+        return number, None if image is None else align(image, points[number])
 
     with ThreadPoolExecutor(cpu_count() or 1) as threads:
-        for start in range(0, len(rows), _AT_ONCE):
-            if material.report is not None:
-                material.report("comparing faces", start, len(rows))
-            for row, image in threads.map(face, rows[start : start + _AT_ONCE].tolist()):
-                if image is not None:
-                    yield row, image
+        for start in range(0, len(numbers), _AT_ONCE):
+            yield from threads.map(face, numbers[start : start + _AT_ONCE])
 
 
 class _Recogniser:

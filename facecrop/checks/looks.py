@@ -1,7 +1,8 @@
 """What crops look like, in numbers: one pass over the pictures for all checks that ask."""
 
+import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from math import cos, radians, sin
 from typing import TYPE_CHECKING, Any
@@ -10,10 +11,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from facecrop.checks.measured import Measured
 from facecrop.checks.pixelstats import (
     CROP_COLUMNS,
     Colour,
+    CropFile,
     crop_file,
+    crop_key,
     painted_by,
     person_of,
 )
@@ -36,6 +40,7 @@ MEASURES = (
 _AT_ONCE = 256
 _FACE = ("face_x0", "face_y0", "face_x1", "face_y1")
 _SIZE = ("width", "height")
+_NAMES = (*CROP_COLUMNS, *_FACE, *_SIZE)
 _INNER = 0.1
 """Share of the face box that is left out on each side: hair and background lie there."""
 _LEAST_SIDE = 16
@@ -56,34 +61,47 @@ _NEAR = 12
 
 
 def measure_looks(material: "Material") -> Looks:
-    """Measure all crops of a dataset, in parallel.
+    """Measure all crops of a dataset that were not measured before, in parallel.
 
     Args:
         material: The dataset.
     """
-    columns = ["image", *CROP_COLUMNS, *_FACE, *_SIZE]
+    columns = ["image", "image_sha256", "digest", "recipe", *CROP_COLUMNS, *_FACE, *_SIZE]
     rows = material.index.select(columns).to_pylist()
     painted, resize = painted_by(material.out / CARD_FILE)
-    found = np.full((len(rows), len(MEASURES)), np.nan)
     there = [number for number, row in enumerate(rows) if row["image"] is not None]
+    files = [crop_file(material.out, rows[number]) for number in there]
 
-    def measured(number: int) -> tuple[int, list[float] | None]:
-        return number, _measured(material, rows[number], painted, resize)
+    def measured(place: int) -> tuple[int, str | None]:
+        found = _measured(files[place], rows[there[place]], painted, resize)
+        return place, None if found is None else json.dumps(found)
 
-    with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
-        for start in range(0, len(there), _AT_ONCE):
-            if material.report is not None:
-                material.report("looking at crops", start, len(there))
-            for number, values in threads.map(measured, there[start : start + _AT_ONCE]):
-                if values is not None:
-                    found[number] = values
+    def measure(places: Sequence[int]) -> Iterator[tuple[int, str | None]]:
+        with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
+            for start in range(0, len(places), _AT_ONCE):
+                yield from threads.map(measured, places[start : start + _AT_ONCE])
+
+    def report(done: int, total: int) -> None:
+        if material.report is not None:
+            material.report("looking at crops", done, total)
+
+    kept = Measured(material.out, "looks")
+    keys = [
+        crop_key(kept, file, rows[number], (painted, resize), [rows[number][one] for one in _NAMES])
+        for number, file in zip(there, files, strict=True)
+    ]
+    digests = [rows[number]["image_sha256"] for number in there]
+    report(0, len(there))
+    found = np.full((len(rows), len(MEASURES)), np.nan)
+    for number, values in zip(there, kept.of(keys, digests, measure, report), strict=True):
+        if values is not None:
+            found[number] = json.loads(values)
     return dict(zip(MEASURES, found.T, strict=True))
 
 
 def _measured(
-    material: "Material", row: Mapping[str, Any], painted: Colour | None, resize: Resize | None
+    file: CropFile, row: Mapping[str, Any], painted: Colour | None, resize: Resize | None
 ) -> list[float] | None:
-    file = crop_file(material.out, row)
     try:
         image = decode_crop(file.image.read_bytes()).image
     except OSError:

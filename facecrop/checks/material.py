@@ -18,8 +18,10 @@ from facecrop.labels.ages import AgePolicy, active_policy
 
 if TYPE_CHECKING:
     from facecrop.checks.faces import Vectors
+    from facecrop.checks.headers import Header
     from facecrop.checks.looks import Looks
     from facecrop.checks.photographs import Photographs
+    from facecrop.checks.shortcut import Shortcut
 
 SCAN_FILE = "scan.json"
 
@@ -55,13 +57,15 @@ class Limits(Settings):
     """Share of the person that lies apart from the largest piece."""
     same_person: float = Field(default=0.363, ge=-1, le=1)
     """Cosine between two faces of one person; for SFace, OpenCV's own value."""
-    radius: int = Field(default=10, ge=0, le=15)
+    radius: int = Field(default=14, ge=0, le=15)
     """Bits by which the hashes of two pictures may differ for them to be compared."""
-    agreement: float = Field(default=0.9, gt=0, le=1)
+    agreement: float = Field(default=0.95, gt=0, le=1)
     """How far the registered pixels of two pictures must agree to be one photograph."""
     suspect: float = Field(default=0.5, gt=0, lt=1)
     """Probability that a label is wrong. The best threshold for F1 is half of the F1 that it
     reaches (Lipton et al. 2014, arXiv:1402.1892), so near 0.5 wherever errors can be found."""
+    shortcut: float = Field(default=0.05, ge=0, le=1)
+    """How far beyond chance a model that does not see faces must be, balanced accuracy."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,7 @@ class Material:
     Args:
         out: The dataset.
         run: Folder of the run whose out-of-fold predictions are used, None if there is none.
+        hidden: Runs that did not see the `face`, or the `person`, by which of them.
         splits: Names of its splits.
         limits: Of the checks that measure.
         off: Checks that are switched off, for those that build on each other.
@@ -84,6 +89,7 @@ class Material:
     limits: Limits = field(default_factory=Limits)
     off: frozenset[str] = frozenset()
     recogniser: Path | None = None
+    hidden: Mapping[str, Path] = field(default_factory=dict)
     report: Report | None = None
 
     @cached_property
@@ -150,6 +156,20 @@ class Material:
         from facecrop.checks.looks import measure_looks  # noqa: PLC0415 - it needs this module
 
         return measure_looks(self)
+
+    @cached_property
+    def headers(self) -> "list[Header]":
+        """What the raw files' bytes tell, read once; nothing without the raw folder."""
+        from facecrop.checks.headers import read_headers  # noqa: PLC0415 - likewise
+
+        return read_headers(self)
+
+    @cached_property
+    def shortcuts(self) -> "tuple[Shortcut, ...]":
+        """How well labels are told by runs that do not see faces; judged once."""
+        from facecrop.checks.shortcut import measure_shortcuts  # noqa: PLC0415 - likewise
+
+        return measure_shortcuts(self)
 
     @cached_property
     def faces(self) -> "Vectors":

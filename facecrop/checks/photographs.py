@@ -40,7 +40,14 @@ def find_photographs(material: "Material") -> Photographs:
     index, limits = material.index, material.limits
     people = index["profile"].combine_chunks().dictionary_encode().indices
     people = people.to_numpy().astype(np.int64)
-    found = find_duplicates(material.out, index, people, limits.radius, limits.agreement)
+
+    def told(done: int, total: int) -> None:
+        if material.report is not None:
+            material.report("comparing photographs", done, total)
+
+    found = find_duplicates(
+        material.out, index, people, limits.radius, limits.agreement, report=told
+    )
     every = np.arange(len(index), dtype=np.int64)
     same = [Link(*rows, "bytes", 1.0) for rows in digest_links(content_digests(index), every)]
     joined = Groups(len(index))

@@ -1,9 +1,10 @@
 """Mean and standard deviation of a dataset's pixels, pooled, with and without the background."""
 
+import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,7 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facecrop.config import read_toml, validate
+from facecrop.checks.measured import Measured
+from facecrop.config import plain, read_toml, validate
 from facecrop.images.choose.plan import Plan
 from facecrop.images.codec import decode
 from facecrop.images.frames import Box, Image
@@ -88,6 +90,9 @@ class CropFile:
 CROP_COLUMNS = ("crop_x0", "crop_y0", "crop_x1", "crop_y1", "rotation")
 """Columns of the index that `crop_file` reads beside `image`."""
 
+PIXEL_COLUMNS = ("image", "image_sha256", "digest", "recipe", *CROP_COLUMNS)
+"""Columns of the index that `measure_crops` reads."""
+
 
 def crop_file(out: Path, row: Mapping[str, Any]) -> CropFile:
     """Return the crop of a row of the index, with its alpha if one is kept.
@@ -102,6 +107,35 @@ def crop_file(out: Path, row: Mapping[str, Any]) -> CropFile:
     if None in box or not alpha.exists():
         return CropFile(image)
     return CropFile(image, alpha, (box[0], box[1], box[2], box[3]), row["rotation"] or 0.0)
+
+
+def crop_key(
+    kept: Measured,
+    file: CropFile,
+    row: Mapping[str, Any],
+    painting: tuple[Colour | None, Resize | None],
+    others: Sequence[object] = (),
+) -> bytes | None:
+    """Return what is known of a crop is found by, None if the index does not say which crop it is.
+
+    Args:
+        kept: What is known.
+        file: The crop.
+        row: Of the index, with `image_sha256`, `digest` and `recipe`: by the last two its alpha is
+            the same, and what was cut out of it.
+        painting: What `painted_by` says.
+        others: What else the values depend on.
+    """
+    if row["image_sha256"] is None:
+        return None
+    alpha = None
+    if file.alpha is not None:
+        if row["digest"] is None or row["recipe"] is None:
+            return None
+        alpha = [row["digest"], row["recipe"], file.crop, file.rotation]
+    painted, resize = painting
+    how = None if resize is None else plain(resize)
+    return kept.key(row["image_sha256"], alpha, painted, how, *others)
 
 
 def painted_by(card: Path) -> tuple[Colour | None, Resize | None]:
@@ -120,6 +154,45 @@ def painted_by(card: Path) -> tuple[Colour | None, Resize | None]:
         return None, how
     red, green, blue = background["color"]
     return (red, green, blue), how
+
+
+def measure_crops(
+    out: Path,
+    rows: Sequence[Mapping[str, Any]],
+    painted: Colour | None,
+    resize: Resize | None = None,
+) -> list[tuple[Moments, Moments] | None]:
+    """Measure crops of a dataset, in order: each once, until it changes.
+
+    Args:
+        out: The dataset.
+        rows: (N,) of the index with a crop, with `PIXEL_COLUMNS`.
+        painted: As in `measure`.
+        resize: Likewise.
+
+    Returns:
+        (N,) what `measure` says.
+    """
+    files = [crop_file(out, row) for row in rows]
+
+    def missing(numbers: Sequence[int]) -> Iterator[tuple[int, str | None]]:
+        found = measure([files[number] for number in numbers], painted, resize)
+        for number, both in zip(numbers, found, strict=True):
+            yield number, None if both is None else json.dumps([asdict(one) for one in both])
+
+    kept = Measured(out, "moments")
+    keys = [
+        crop_key(kept, file, row, (painted, resize)) for file, row in zip(files, rows, strict=True)
+    ]
+    values = kept.of(keys, [row["image_sha256"] for row in rows], missing)
+    return [None if text is None else _both(json.loads(text)) for text in values]
+
+
+def _both(parts: Sequence[Mapping[str, Any]]) -> tuple[Moments, Moments]:
+    every, person = (
+        Moments(part["pixels"], tuple(part["totals"]), tuple(part["squares"])) for part in parts
+    )
+    return every, person
 
 
 def measure(

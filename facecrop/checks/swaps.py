@@ -52,13 +52,22 @@ def doubt_pairs(log_p: Floats, given: Ints, person: Ints) -> Swaps:
     pairs = _pairs(given, person)
     features = log_p[:, None, :]
     single = doubt(features, given)
+    # Exchanges that are counted as single errors would explain themselves by the noise they make.
+    apparent = _of_pictures(pairs, _reversed(single, pairs, given), len(given)) > _LIKELY
+    if apparent.any() and not apparent.all():
+        single = _without(features, given, apparent, single)
     exchanged = _exchanged(single, pairs, given, person)
     explained = _of_pictures(pairs, exchanged, len(given))
-    if (explained > _LIKELY).any():
-        single = _without(features, given, explained > _LIKELY, single)
-        exchanged = _exchanged(single, pairs, given, person)
-        explained = _of_pictures(pairs, exchanged, len(given))
     return Swaps(pairs, exchanged, single.wrong * (1 - explained), single.truth)
+
+
+def _reversed(single: Doubt, pairs: Ints, given: Ints) -> Floats:
+    """Return (M,) 1 for each pair that looks more like each other's label than like its own."""
+    one, other = pairs.T
+    truth = single.truth
+    swapped = truth[one, given[other]] * truth[other, given[one]]
+    as_given = truth[one, given[one]] * truth[other, given[other]]
+    return np.asarray(swapped > as_given, np.float64)
 
 
 def _without(features: Floats, given: Ints, left_out: NDArray[np.bool_], before: Doubt) -> Doubt:

@@ -38,6 +38,7 @@ CHECKS: Registry[Check] = Registry(
         "age-suspect": "facecrop.checks.age_suspects:CHECK",
         "mask-suspect": "facecrop.checks.mask_suspects:SUSPECT",
         "swapped-masks": "facecrop.checks.mask_suspects:SWAPPED",
+        "shortcut": "facecrop.checks.shortcut:CHECK",
         # splits and policy
         "certificate": "facecrop.checks.certificate:CHECK",
         "missing-class": "facecrop.checks.classes:MISSING",

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from facecrop.checks.check import Issue
     from facecrop.commands.audit import AuditResult
+    from facecrop.training.settings.train import Hide
 
 _MOST = 20
 _WIDE = 160
@@ -54,13 +55,21 @@ def audit(
     accept: Annotated[
         list[str] | None,
         typer.Option(
-            help="Accept what the last audit found: a check, a key, or all; repeatable. Then end.",
+            help="Accept what the last audit found, then end: a check, a key, all, review "
+            "(decided with --serve), or the decisions that the page saved; repeatable.",
             metavar="WHAT",
         ),
     ] = None,
     withdraw: Annotated[
         list[str] | None,
         typer.Option(help="Take an acceptance back; likewise.", metavar="WHAT"),
+    ] = None,
+    propose: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write all corrections that are proposed as a manifest for facecrop relabel.",
+            metavar="FILE",
+        ),
     ] = None,
     reviewer: Annotated[str, typer.Option(help="With --accept: who says so.")] = "",
     reason: Annotated[str, typer.Option(help="With --accept: why.")] = "",
@@ -73,8 +82,12 @@ def audit(
     train: Annotated[
         bool, typer.Option("--train", help="Train the preset small on all folds first.")
     ] = False,
+    shortcuts: Annotated[
+        Literal["face", "person"] | None,
+        typer.Option(help="Train on pictures without the face, or the person, first."),
+    ] = None,
     repeats: Annotated[int, typer.Option(min=1, help="With --train: trainings of each fold.")] = 1,
-    device: Annotated[str, typer.Option(help="With --train: auto, cpu or cuda.")] = "auto",
+    device: Annotated[str, typer.Option(help="Of trainings: auto, cpu or cuda.")] = "auto",
     faces: Annotated[
         Path | None,
         typer.Option(help="A face recognition model (SFace, ONNX).", metavar="FILE"),
@@ -103,8 +116,12 @@ def audit(
         return
     limits = library.read_limits(set_ or [])
     library.read_fail_on(fail_on or [])  # before anything takes its time
+    if propose is not None:
+        library.check_manifest(propose)
     if train:
         run = _train(where, out, repeats=repeats, device=device, quiet=json_)
+    if shortcuts:
+        _train(where, out, hidden=shortcuts, device=device, quiet=json_)
     with stages(where, "pictures") as show:
         result = library.audit(
             out,
@@ -123,6 +140,8 @@ def audit(
         if show_errors:
             how = detect() if pictures is Pictures.AUTO else pictures
             _print_records(where, result, most, how)
+    if propose is not None:
+        _propose(where, result, propose, quiet=json_)
     if serve:
         _serve(where, out)
     if passed := library.breaches(result, fail_on or ()):
@@ -145,6 +164,12 @@ def _decide(
         checks = [word for word in words if word in {*CHECKS, "all"}]
         return [word for word in words if word not in checks], checks
 
+    reviews = [word for word in accept if word == "review" or word.endswith(".json")]
+    accept = [word for word in accept if word not in reviews]
+    for review in reviews:
+        file = None if review == "review" else Path(review)
+        done = library.accept_review(out, file, reviewer=reviewer, reason=reason)
+        where.print(f"accepted: {plural(len(done), 'finding')} (audit/accepted.json)")
     if accept:
         done = library.accept(out, *parts(accept), reviewer=reviewer, reason=reason)
         where.print(f"accepted: {plural(len(done), 'finding')} (audit/accepted.json)")
@@ -153,11 +178,35 @@ def _decide(
         where.print(f"taken back: {plural(count, 'finding')}")
 
 
-def _train(where: "Console", out: Path, *, repeats: int, device: str, quiet: bool) -> str:
+def _propose(where: "Console", result: "AuditResult", file: Path, *, quiet: bool) -> None:
+    from facecrop.commands import audit as library  # noqa: PLC0415 - keeps --help fast
+
+    made = library.propose(result, file)
+    if quiet:
+        return
+    words = f"proposed:    {plural(len(made.corrections), 'correction')} ({file})"
+    if made.left_out:
+        words += f"; left out: {plural(made.left_out, 'finding')} that a surer one contradicts"
+    where.print(words, soft_wrap=True)
+    if made.corrections:
+        where.print(f"next:        facecrop relabel {result.out} --manifest {file}", soft_wrap=True)
+
+
+def _train(
+    where: "Console",
+    out: Path,
+    *,
+    device: str,
+    quiet: bool,
+    repeats: int = 1,
+    hidden: "Hide | None" = None,
+) -> str:
     from facecrop.cli.train import Reporter  # noqa: PLC0415 - keeps --help fast
     from facecrop.commands import audit as library  # noqa: PLC0415
 
     with Reporter(where, out, quiet=quiet) as report:
+        if hidden is not None:
+            return library.train_without(out, hidden, device=device, report=report)
         return library.train_for_audit(out, repeats=repeats, device=device, report=report)
 
 
@@ -211,6 +260,8 @@ def _print(where: "Console", result: "AuditResult") -> None:
     for why in dict.fromkeys(result.skipped.values()):
         names = ", ".join(name for name, one in result.skipped.items() if one == why)
         where.print(f"skipped:     {names} ({why})", soft_wrap=True)
+    for line in _shortcuts(result):
+        where.print(line, soft_wrap=True)
     errors = facts["counts"].get("error", 0)
     warnings = facts["counts"].get("warning", 0)
     newly = " new" if result.since else ""
@@ -219,6 +270,19 @@ def _print(where: "Console", result: "AuditResult") -> None:
         f"{plural(warnings, f'{newly} warning'.strip())}; the page: {result.page}",
         soft_wrap=True,
     )
+
+
+def _shortcuts(result: "AuditResult") -> list[str]:
+    """Return what each run without faces tells, a line each."""
+    lines: dict[str, list[str]] = {}
+    for one in result.shortcuts:
+        mine = one.without
+        whole = f", whole pictures {one.whole.balanced:.2f}" if one.whole else ""
+        lines.setdefault(one.words, []).append(
+            f"{one.axis.replace('_', ' ')} {mine.balanced:.2f} ({mine.low:.2f} to {mine.high:.2f}; "
+            f"chance {one.chance:.2f}{whole})"
+        )
+    return [f"shortcuts:   from {seen}: {'; '.join(said)}" for seen, said in lines.items()]
 
 
 def _worst(result: "AuditResult", check: str) -> str:

@@ -1,4 +1,4 @@
-"""`facecrop predict` and `facecrop export` on the command line."""
+"""`facecrop predict` on the command line."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -89,17 +89,6 @@ def predict(
             report=show,
         )
     _print(result)
-
-
-def export(
-    run: Annotated[Path, typer.Argument(help="OUT/runs/NAME.", metavar="RUN", show_default=False)],
-    file: Annotated[Path, typer.Argument(help="Where, .onnx.", metavar="FILE", show_default=False)],
-) -> None:
-    """Write a trained model as one ONNX file that takes bytes and gives logits."""
-    from facecrop.commands import export as library  # noqa: PLC0415 - keeps --help fast
-
-    library.export(run, file)
-    console().print(f"written: {file}", soft_wrap=True)
 
 
 def _print(result: "PredictResult") -> None:

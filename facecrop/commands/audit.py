@@ -24,8 +24,10 @@ from facecrop.commands.audit_files import (
 from facecrop.commands.audit_limits import breaches, read_fail_on, read_limits
 from facecrop.commands.audit_material import gather, missing_for
 from facecrop.commands.audit_page import write_audit_page
+from facecrop.commands.audit_propose import Proposals, check_manifest, propose
 from facecrop.commands.audit_result import SEVERITIES, AuditResult
-from facecrop.commands.audit_train import train_for_audit
+from facecrop.commands.audit_reviewed import accept_review
+from facecrop.commands.audit_train import train_for_audit, train_without
 from facecrop.errors import ConfigError, MissingExtraError, TableError
 from facecrop.index import INDEX_FILE, read_table
 from facecrop.labels.certificate import refuse_pending
@@ -34,12 +36,17 @@ from facecrop.registry import no_such
 __all__ = [
     "Accepted",
     "AuditResult",
+    "Proposals",
     "accept",
+    "accept_review",
     "audit",
     "breaches",
+    "check_manifest",
+    "propose",
     "read_fail_on",
     "read_limits",
     "train_for_audit",
+    "train_without",
     "withdraw",
 ]
 
@@ -111,6 +118,7 @@ def audit(
         new=_new(material, issues, before),
         since=since,
         page=page,
+        shortcuts=material.shortcuts if "shortcut" in names else (),
     )
 
 

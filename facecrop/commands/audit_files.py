@@ -181,7 +181,7 @@ def accept(
         for key, issue in chosen.items()
         if key not in before
     ]
-    _write_accepted(out, [*before.values(), *now])
+    write_accepted(out, [*before.values(), *now])
     return now
 
 
@@ -208,7 +208,7 @@ def withdraw(out: Path | str, keys: Sequence[str] = (), checks: Sequence[str] = 
         if not of_check:
             raise ConfigError(f"nothing of {check!r} was accepted")
         gone |= of_check
-    _write_accepted(out, [row for row in before.values() if row.key not in gone])
+    write_accepted(out, [row for row in before.values() if row.key not in gone])
     return len(gone)
 
 
@@ -230,7 +230,12 @@ def _about(issue: Issue) -> str:
     return issue.paths[0] if issue.paths else issue.profile or issue.reason
 
 
-def _write_accepted(out: Path, rows: Iterable[Accepted]) -> None:
+def write_accepted(out: Path, rows: Iterable[Accepted]) -> None:
+    """Write `audit/accepted.json`; the same rows give the same bytes, in any order.
+
+    Raises:
+        StoreError: It cannot be written.
+    """
     ordered = sorted(rows, key=lambda row: (row.check, row.about, row.key))
     data = {
         "format": FORMAT,

@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 from facecrop.checks.check import Need
 from facecrop.checks.faces import PATTERN, find_recogniser
 from facecrop.checks.material import Material
+from facecrop.checks.shortcut import hidden_in
 from facecrop.errors import ConfigError
 from facecrop.images.models import ModelStore
 from facecrop.index import read_table
@@ -28,6 +29,7 @@ def gather(out: Path, run: str | None, faces: Path | None) -> Material:
     return Material(
         out,
         run=_run_folder(out, run),
+        hidden=_hidden_runs(out),
         splits=tuple(sorted(file.stem for file in (out / "splits").glob("*.parquet"))),
         recogniser=_recogniser(faces),
     )
@@ -43,14 +45,29 @@ def _run_folder(out: Path, name: str | None) -> Path | None:
                 f"there is no run {name!r} with predictions in {out}; there are: "
                 f"{', '.join(known) or 'none'}"
             )
+        if (hidden := hidden_in(run.folder)) is not None:
+            raise ConfigError(
+                f"the run {name!r} saw pictures without the {hidden}: it cannot judge labels; its "
+                "own check, shortcut, uses it without being told"
+            )
         return run.folder
     counted = [
         (_judged(one.predictions_file), one.folder)
         for one in list_runs(out)
-        if one.finished and one.predictions_file.exists()
+        if one.finished and one.predictions_file.exists() and hidden_in(one.folder) is None
     ]
     best = max(counted, default=((0, 0), None))
     return best[1] if best[0][0] else None
+
+
+def _hidden_runs(out: Path) -> dict[str, Path]:
+    """Return for each part of pictures that may be hidden the last run that did not see it."""
+    found: dict[str, Path] = {}
+    for run in sorted(list_runs(out), key=lambda run: (len(run.name), run.name)):
+        hidden = hidden_in(run.folder)
+        if hidden is not None and run.finished and run.predictions_file.exists():
+            found[hidden] = run.folder
+    return dict(sorted(found.items()))
 
 
 def _judged(file: Path) -> tuple[int, int]:
@@ -92,6 +109,10 @@ _NEEDS: dict[Need, tuple[Callable[[Material], bool], str]] = {
     "predictions": (
         lambda material: material.run is not None,
         "no model has judged the labels: facecrop audit {out} --train",
+    ),
+    "hidden": (
+        lambda material: bool(material.hidden),
+        "no model was trained without faces: facecrop audit {out} --shortcuts face",
     ),
     "split": (lambda material: bool(material.splits), "no split: facecrop split {out}"),
     "matte": (

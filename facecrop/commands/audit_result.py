@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from facecrop.checks.check import Check, Issue
+from facecrop.checks.shortcut import Shortcut
 
 SEVERITIES = ("error", "warning")
 """The worst first."""
@@ -26,6 +27,7 @@ class AuditResult:
         new: Keys of those that were not found the last time, or concern pictures that came since.
         since: Since when something is new, if that was asked; then only that counts.
         page: The review page.
+        shortcuts: How well runs tell labels that did not see faces, whatever comes of it.
     """
 
     out: Path
@@ -37,6 +39,7 @@ class AuditResult:
     new: frozenset[str]
     since: str | None
     page: Path
+    shortcuts: tuple[Shortcut, ...] = ()
 
     @property
     def open(self) -> tuple[Issue, ...]:
@@ -71,6 +74,7 @@ class AuditResult:
                 for check in self.checks
             ],
             "skipped": self.skipped,
+            "shortcuts": [one.as_json() for one in self.shortcuts],
             "issues": [_plain(issue, new=issue.key in self.new) for issue in self.open],
         }
 

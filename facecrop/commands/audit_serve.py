@@ -13,7 +13,10 @@ from threading import Lock, Thread
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from facecrop.commands.audit_files import Accepted
 from facecrop.commands.audit_page import PAGE
+from facecrop.commands.audit_reviewed import REVIEW as DECISIONS
+from facecrop.commands.audit_reviewed import add_accepted, reviewed
 from facecrop.errors import ConfigError, FacecropError
 from facecrop.index import INDEX_FILE, read_table, write_atomic
 from facecrop.labels.manifests import (
@@ -26,8 +29,7 @@ from facecrop.labels.manifests import (
 )
 
 MANIFEST = Path("audit") / "review.csv"
-DECISIONS = Path("audit") / "review.json"
-"""Below the dataset: what `facecrop relabel` reads; and all decisions, for the page."""
+"""Below the dataset: what `facecrop relabel` reads; all decisions, for the page, are beside it."""
 _HERE = "127.0.0.1"
 _TOKEN_BYTES = 24
 _MOST_BYTES = 1 << 26
@@ -48,7 +50,8 @@ def serve_audit(out: Path, port: int = 0) -> Iterator[str]:
     Only this machine can reach it, only at an address with a random token, and only pages of its
     own may send decisions. These are written to `audit/review.csv`, a manifest for `facecrop
     relabel`, and, with what is correct as given, to `audit/review.json`, both whole or not at all
-    and the same for the same decisions. The page goes on from there the next time.
+    and the same for the same decisions. The page goes on from there the next time. What is correct
+    as given is accepted at once (`audit/accepted.json`), and no more when that is undone.
 
     Args:
         out: The dataset, with a page that `write_audit_page` wrote.
@@ -131,10 +134,20 @@ class _Server(ThreadingHTTPServer):
                 raise _RefusedError(
                     HTTPStatus.CONFLICT, "something was decided in another window: reload this one"
                 )
-            text = json.dumps(said["decisions"], ensure_ascii=False, indent=1, sort_keys=True)
+            decisions = said["decisions"]
+            text = json.dumps(decisions, ensure_ascii=False, indent=1, sort_keys=True)
+            if "accepted" in decisions:
+                add_accepted(self.out, _accepted(decisions), self._accepted_before())
             write_manifest(self.out / MANIFEST, rows)
             write_atomic(self.out / DECISIONS, lambda path: path.write_text(text, encoding="utf-8"))
         return {"revision": _revision(text.encode())}
+
+    def _accepted_before(self) -> list[Accepted]:
+        """Return what the decisions kept so far call correct as given."""
+        try:
+            return reviewed(self.decisions()["decisions"])
+        except ConfigError:  # kept by an earlier version, or by hand
+            return []
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -230,6 +243,18 @@ def _correction(row: object) -> Correction:
     if isinstance(found, Fault):
         raise _RefusedError(HTTPStatus.BAD_REQUEST, f"{row['profile']}: {found.message}")
     return found
+
+
+def _accepted(decisions: Mapping[str, Any]) -> list[Accepted]:
+    """Return what decisions call correct as given.
+
+    Raises:
+        _RefusedError: They are not understood.
+    """
+    try:
+        return reviewed(decisions)
+    except ConfigError as error:
+        raise _RefusedError(HTTPStatus.BAD_REQUEST, str(error)) from None
 
 
 def _revision(raw: bytes) -> str:

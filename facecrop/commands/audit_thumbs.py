@@ -11,6 +11,9 @@ import cv2
 import numpy as np
 import pyarrow as pa
 
+from facecrop.checks.headers import unchanged
+from facecrop.checks.measured import Measured
+from facecrop.fragments import Entry
 from facecrop.images.codec import decode, decode_crop, encode
 from facecrop.images.frames import Image
 from facecrop.index import Status
@@ -28,6 +31,9 @@ _ASKED = 32
 _QUALITY = 50
 _GROUND = 128
 """Around pictures of another shape: a gray that is seen on light and dark pages."""
+_KEPT_TOGETHER, _SPARE = 512, 512
+"""Strips written together, and those of earlier pages that are kept beyond as many as there are."""
+_COLUMNS = ("path", "status", "reason", "image", "image_sha256", "digest", "size", "mtime_ns")
 _SHOWN_RAW = frozenset({"no-person", "no-face", "face-too-small"})
 """Reasons of rejects whose raw picture is shown; others may be what killed a decoder."""
 
@@ -46,33 +52,73 @@ class Strips:
         self, out: Path, raw: Path | None, index: pa.Table, strips: Sequence[tuple[int, ...]]
     ) -> None:
         self._out, self._raw, self._strips = out, raw, strips
-        self._columns = {
-            name: index[name].combine_chunks() for name in ("path", "status", "reason", "image")
-        }
+        self._columns = {name: index[name].combine_chunks() for name in _COLUMNS}
+        self._kept = Measured(out, "strips")
         self.height, self.width = self._size()
 
     def blocks(self) -> Iterator[str]:
-        """Yield so many strips at a time as JSON.
+        """Yield so many strips at a time as JSON; those of an earlier page are not drawn again.
 
         A strip is its WebP in base64, or null, and for each of its rows the number of its picture
         from the left, or null where it cannot be shown.
         """
+        keys = [self._key(rows) for rows in self._strips]
+        known = self._kept.locate(key for key in keys if key is not None)
+        new: dict[bytes, Entry] = {}
         with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
             for start in range(0, len(self._strips), BLOCK):
-                made = threads.map(self._strip, self._strips[start : start + BLOCK])
-                yield json.dumps(list(made), separators=(",", ":"))
+                here = range(start, min(start + BLOCK, len(self._strips)))
+                found = {n: known.find(key) for n in here if (key := keys[n]) is not None}
+                missing = [number for number in here if found.get(number) is None]
+                drawn = threads.map(self._strip, [self._strips[number] for number in missing])
+                for number, (text, whole) in zip(missing, drawn, strict=True):
+                    found[number] = text
+                    key = keys[number]
+                    if key is not None and whole:
+                        new[key] = Entry(self._digest(self._strips[number][0]), key, text, None)
+                if len(new) >= _KEPT_TOGETHER:
+                    self._kept.write(list(new.values()))
+                    new.clear()
+                yield f"[{','.join(found[number] or '' for number in here)}]"
+        self._kept.write(list(new.values()))
+        self._kept.drop({key for key in keys if key is not None}, beyond=len(keys) + _SPARE)
 
-    def _strip(self, rows: Sequence[int]) -> tuple[str | None, list[int | None]]:
+    def _strip(self, rows: Sequence[int]) -> tuple[str, bool]:
+        """Return a strip as JSON, and whether all of its pictures could be read."""
         tiles: list[Image] = []
         places: list[int | None] = []
+        whole = True
         for row in rows:
             picture = self._picture(row)
+            whole &= picture is not None or self._file(row) is None
             places.append(None if picture is None else len(tiles))
             if picture is not None:
                 tiles.append(self._tile(picture))
-        if not tiles:
-            return None, places
-        return b64encode(encode(np.hstack(tiles), "webp", _QUALITY)).decode(), places
+        strip = b64encode(encode(np.hstack(tiles), "webp", _QUALITY)).decode() if tiles else None
+        return json.dumps([strip, places], separators=(",", ":")), whole
+
+    def _key(self, rows: Sequence[int]) -> bytes | None:
+        """Return what a strip is found by, None if the index does not say what it shows."""
+        shown = [self._shown(row) for row in rows]
+        if None in shown or not any(shown):
+            return None
+        return self._kept.key(self.height, self.width, _QUALITY, shown)
+
+    def _shown(self, row: int) -> str | None:
+        """Return what identifies the picture of a row, empty if there is none, None if unknown."""
+        file = self._file(row)
+        if file is None:
+            return ""
+        values = {name: self._columns[name][row].as_py() for name in _COLUMNS}
+        if values["image"] is None and not unchanged(file, values):
+            return None
+        digest = values["digest" if values["image"] is None else "image_sha256"]
+        return None if digest is None else str(digest.hex())
+
+    def _digest(self, row: int) -> bytes:
+        """Return with what picture a strip is dropped."""
+        found = (self._columns[name][row].as_py() for name in ("image_sha256", "digest"))
+        return next(filter(None, found), bytes(32))
 
     def _tile(self, picture: Image) -> Image:
         """Return a picture that fills as much of a tile as its shape allows."""
@@ -89,27 +135,43 @@ class Strips:
 
     def _picture(self, row: int) -> Image | None:
         """Return a record's crop, of some rejects the raw picture, None if neither can be had."""
-        values = {name: column[row].as_py() for name, column in self._columns.items()}
+        file = self._file(row)
         try:
-            if values["image"] is not None:
-                return decode_crop((self._out / values["image"]).read_bytes()).image
-            if (
-                self._raw is not None
-                and values["status"] == Status.REJECT
-                and values["reason"] in _SHOWN_RAW
-            ):
-                return decode((self._raw / unescape(values["path"])).read_bytes()).image
+            data = b"" if file is None else file.read_bytes()
         except OSError:
             return None
-        return None
+        cropped = self._columns["image"][row].is_valid
+        return (decode_crop(data) if cropped else decode(data)).image if data else None
+
+    def _file(self, row: int) -> Path | None:
+        """Return the file that is shown of a record, None if none is."""
+        path, status, reason, image = (
+            self._columns[name][row].as_py() for name in ("path", "status", "reason", "image")
+        )
+        if image is not None:
+            return self._out / str(image)
+        shown = status == Status.REJECT and reason in _SHOWN_RAW
+        return self._raw / unescape(path) if shown and self._raw is not None else None
 
     def _size(self) -> tuple[int, int]:
         """Return height and width of a tile: the usual shape, smaller where there are many."""
         count = sum(map(len, self._strips))
         height = next((height for most, height in _HEIGHTS if count <= most), _SMALLEST)
         rows = [row for strip in self._strips for row in strip][:_ASKED]
-        pictures = [one for one in map(self._picture, rows) if one is not None]
-        shapes = [one.shape[0] / one.shape[1] for one in pictures] or [_SHAPE]
         # A crop as wide as a panorama, or as narrow as a lamp post, still gets a usable tile.
-        shape = float(np.clip(np.median(shapes), 0.5, 2))
+        shape = float(np.clip(np.median(self._shapes(rows) or [_SHAPE]), 0.5, 2))
         return height, max(round(height / shape), 1)
+
+    def _shapes(self, rows: Sequence[int]) -> list[float]:
+        """Return height by width of the pictures of some rows that can be shown."""
+
+        def missing(places: Sequence[int]) -> Iterator[tuple[int, str | None]]:
+            for place in places:
+                picture = self._picture(rows[place])
+                yield place, None if picture is None else repr(picture.shape[0] / picture.shape[1])
+
+        kept = Measured(self._out, "shapes")
+        shown = [self._shown(row) for row in rows]
+        keys = [kept.key(one) if one else None for one in shown]
+        found = kept.of(keys, [self._digest(row) for row in rows], missing)
+        return [float(text) for text in found if text is not None]

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from facecrop.training.augment.batch import Batch
+from facecrop.training.hidden import Cover
 
 Rows = NDArray[np.int64]
 
@@ -95,6 +96,7 @@ class Examples:
         weight: (N,) float32.
         regions: (N, 2, 4) float32, eyes and face as fractions of the input (`Pixels.regions`).
         labels: Axis -> (N,) int64 class, -1 where unknown.
+        cover: What is painted over in each picture; None: nothing.
     """
 
     images: NDArray[np.uint8]
@@ -102,6 +104,21 @@ class Examples:
     weight: Tensor
     regions: Tensor
     labels: Mapping[str, Tensor]
+    cover: Cover | None = None
+
+    def pictures(self, rows: Rows, into: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
+        """Return some pictures as the network is to see them, (n, H, W, 3) uint8.
+
+        Args:
+            rows: (n,) which; they may repeat.
+            into: Where to put them, of that shape; None: into an array of their own.
+        """
+        # Straight into place, a copy of whole pictures each; "clip" because with "raise" numpy
+        # would copy through a buffer, and `rows` are ours.
+        taken = np.take(self.images, rows, axis=0, out=into, mode="clip")
+        if self.cover is not None:
+            self.cover.paint(taken, rows)
+        return taken
 
     def batch(self, rows: Rows, *, pin: bool = False) -> Batch:
         """Return some records as a batch: images (N, 3, H, W) uint8 in channels-last memory.
@@ -112,9 +129,7 @@ class Examples:
         """
         shape = (len(rows), *self.images.shape[1:])
         pixels = torch.empty(shape, dtype=torch.uint8, pin_memory=pin)
-        # Straight into place, a copy of whole pictures each; "clip" because with "raise" numpy
-        # would copy through a buffer, and `rows` are ours.
-        np.take(self.images, rows, axis=0, out=pixels.numpy(), mode="clip")
+        self.pictures(rows, pixels.numpy())
         pick = torch.from_numpy(np.asarray(rows, np.int64))
         return Batch(
             images=pixels.permute(0, 3, 1, 2),

@@ -135,6 +135,7 @@ def _job_facts(job: Job, place: Accelerator) -> dict[str, Any]:
         "mean": job.mean.tolist(),
         "std": job.std.tolist(),
         "counts": {name: counts.tolist() for name, counts in job.counts.items()},
+        **({"visible": cover.visible} if (cover := job.examples.cover) else {}),
         "device": place.device.type,
         "processes": place.num_processes,
     }

@@ -53,7 +53,7 @@ class Judge:
             for output, width in job.task.outputs.items()
         }
         starts = range(0, len(rows), size)[self.ranks.rank :: self.ranks.count]
-        parts = (job.examples.images[rows[start : start + size]] for start in starts)
+        parts = (job.examples.pictures(rows[start : start + size]) for start in starts)
         answers = forward(
             model,
             parts,

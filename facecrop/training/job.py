@@ -12,9 +12,11 @@ from torch import Tensor
 
 from facecrop.errors import ConfigError
 from facecrop.training.batches import Examples
+from facecrop.training.hidden import make_cover
 from facecrop.training.models.trunks import input_size
 from facecrop.training.pixels import open_pixels
 from facecrop.training.records import Fold, Records
+from facecrop.training.regions import FACE
 from facecrop.training.runs import Run
 from facecrop.training.settings import TrainSettings
 from facecrop.training.task import Task
@@ -107,7 +109,8 @@ def make_job(
         report: Called with crops decoded and all, while that goes on.
 
     Raises:
-        ConfigError: The dataset has none of the labels that the settings ask for.
+        ConfigError: The dataset has none of the labels that the settings ask for, or no faces that
+            they want to be hidden.
         TableError: A crop is missing or damaged.
     """
     axes = tuple(axis for axis in settings.axes if axis in records.axes)
@@ -125,12 +128,15 @@ def make_job(
         "half": HALF,
         "dataset": None,
     }[settings.input.normalise] or pixels.moments(fold.train)
+    regions = pixels.regions(records.regions)
+    hide = settings.input.hide
     examples = Examples(
         images=pixels.array,
         targets=task.targets(records.labels),
         weight=torch.from_numpy(records.loss_weight),
-        regions=torch.from_numpy(pixels.regions(records.regions)),
+        regions=torch.from_numpy(regions),
         labels={axis: torch.from_numpy(classes) for axis, classes in records.classes.items()},
+        cover=hide and make_cover(regions[:, FACE], size, hide, pixels.moments(fold.train)[0]),
     )
     return Job(
         run,

@@ -24,6 +24,8 @@ from facecrop.images.frames import Image
 from facecrop.index import write_atomic
 from facecrop.training.regions import clipped, moved
 
+FOLDER = Path(".store") / "pixels"
+"""Below a dataset."""
 PIXELS_VERSION = 1
 """Raised when the same crops would give other pixels."""
 
@@ -35,6 +37,7 @@ _KEPT = 4
 _AT_ONCE = 32
 """Pictures that a thread takes at a time: enough that taking them costs nothing."""
 _LEVELS = np.arange(256, dtype=np.int64)
+_CURE = "run facecrop preprocess again with --verify"
 
 Size = tuple[int, int]
 
@@ -118,16 +121,16 @@ def open_pixels(
         TableError: A crop is missing, cannot be decoded, or is not the one the index names.
         StoreError: The disk is full or cannot be written.
     """
-    folder = out / ".store" / "pixels"
-    file = folder / f"{_key(digests, size, center_crop)}.npy"
+    folder = out / FOLDER
+    file = folder / f"{pixels_key(digests, size, center_crop)}.npy"
     found = _mapped(file, center_crop)
     if found is None:
-        with _locked(folder):
+        with building(folder):
             found = _mapped(file, center_crop)  # somebody else may have built it meanwhile
             if found is None:
                 threads = workers or len(os.sched_getaffinity(0))
                 job = _Build(out, images, digests, size, center_crop, threads)
-                write_atomic(file, lambda temporary: job.write(temporary, _beside(file), report))
+                write_atomic(file, lambda temporary: job.write(temporary, facts_file(file), report))
                 found = _mapped(file, center_crop)
             _prune(folder, file)
     if found is None:
@@ -148,18 +151,31 @@ def read_crop(out: Path, image: str, digest: bytes) -> Image:
     Raises:
         TableError: It is missing, cannot be decoded, or is another one.
     """
+    decoded = decode_crop(crop_bytes(out, image, digest))
+    if decoded.image is None:
+        raise TableError(f"{out / image} cannot be decoded ({decoded.reason}); {_CURE}")
+    return decoded.image
+
+
+def crop_bytes(out: Path, image: str, digest: bytes) -> bytes:
+    """Return the bytes of a crop, if it is the one that the index names.
+
+    Args:
+        out: The dataset.
+        image: The crop, relative to it.
+        digest: Their sha256.
+
+    Raises:
+        TableError: It is missing, or is another one.
+    """
     path = out / image
-    cure = "run facecrop preprocess again with --verify"
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise TableError(f"{path} cannot be read ({error.strerror}); {cure}") from None
+        raise TableError(f"{path} cannot be read ({error.strerror}); {_CURE}") from None
     if sha256(data).digest() != digest:
-        raise TableError(f"{path} is not the crop that the index names; {cure}")
-    decoded = decode_crop(data)
-    if decoded.image is None:
-        raise TableError(f"{path} cannot be decoded ({decoded.reason}); {cure}")
-    return decoded.image
+        raise TableError(f"{path} is not the crop that the index names; {_CURE}")
+    return data
 
 
 def as_input(image: Image, size: Size, center_crop: Size | None = None) -> Image:
@@ -212,7 +228,8 @@ def _middle(
     return (size - inner) // 2, inner
 
 
-def _key(digests: Sequence[bytes], size: Size, center_crop: Size | None) -> str:
+def pixels_key(digests: Sequence[bytes], size: Size, center_crop: Size | None) -> str:
+    """Return what the file of some crops is called, as in `open_pixels`."""
     how = repr((PIXELS_VERSION, DECODE_VERSION, tuple(size), center_crop and tuple(center_crop)))
     digest = sha256(how.encode())
     for one in digests:
@@ -220,20 +237,21 @@ def _key(digests: Sequence[bytes], size: Size, center_crop: Size | None) -> str:
     return digest.hexdigest()
 
 
-def _beside(file: Path) -> Path:
+def facts_file(file: Path) -> Path:
+    """Return the file that lies beside one of pixels."""
     return file.with_suffix(".facts.npy")
 
 
 def _mapped(file: Path, center_crop: Size | None) -> Pixels | None:
     """Return what was built, None if that has not been done or was pruned a moment ago."""
     try:
-        return Pixels(np.load(file, mmap_mode="r"), np.load(_beside(file)), center_crop, file)
+        return Pixels(np.load(file, mmap_mode="r"), np.load(facts_file(file)), center_crop, file)
     except FileNotFoundError:
         return None
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def building(folder: Path) -> Iterator[None]:
     """Hold the folder for one builder, waiting for it; sweep what a killed one left."""
     with contextlib.ExitStack() as stack:
         try:
@@ -254,7 +272,7 @@ def _prune(folder: Path, newest: Path) -> None:
     files.sort(key=lambda file: (file == newest, file.stat().st_mtime_ns), reverse=True)
     for file in files[_KEPT:]:
         file.unlink(missing_ok=True)
-        _beside(file).unlink(missing_ok=True)
+        facts_file(file).unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)

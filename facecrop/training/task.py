@@ -151,7 +151,8 @@ class Task:
         Returns:
             By output, (N, width) float32. Rows of probabilities sum to 1, or are all zero where
             the label is unknown; thresholds and the regression's years are NaN where unknown. One
-            unknown label makes the joint row unknown.
+            unknown label makes the joint row unknown. Where years are learnt and only the group is
+            known, the target is the mean of those of the group.
 
         Raises:
             ConfigError: Age is modelled in years, and only groups of age are known.
@@ -170,7 +171,15 @@ class Task:
             raise ConfigError(
                 "the records have age groups but no age in years: set model.age to 'classes'"
             )
-        return self.years.targets(ages_of(labels))
+        ages = ages_of(labels)
+        targets, group = self.years.targets(ages), self.truth(labels)["age_group"]
+        for number in range(len(WORDS["age_group"])):
+            # Whose group alone is known, as one that was set by hand, is any age of that group.
+            ours = group == number
+            unsaid, said = ours & ages.isnan(), ours & ~ages.isnan()
+            if unsaid.any() and said.any():
+                targets[unsaid] = targets[said].mean(dim=0)
+        return targets
 
     def counts(self, labels: pa.Table, weight: Tensor | None = None) -> dict[str, Tensor]:
         """Count the classes of training records, for losses and for the prior correction.

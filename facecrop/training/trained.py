@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from facecrop.config import validate
-from facecrop.errors import TableError
+from facecrop.errors import ConfigError, TableError
 from facecrop.labels.ages import AgePolicy
 from facecrop.training.evaluate import forward
 from facecrop.training.models.build import build_model
@@ -80,7 +80,7 @@ def load_run(run: Path, device: str = "cpu") -> Trained:
     Raises:
         TableError: There is no such run, it holds several trainings, it has no best weights yet, or
             they are of a network that this version builds otherwise.
-        ConfigError: Its settings make no sense to this version.
+        ConfigError: Its settings make no sense to this version, or it saw pictures without faces.
     """
     place = Run(run)
     facts = place.facts()
@@ -89,6 +89,11 @@ def load_run(run: Path, device: str = "cpu") -> Trained:
             f"{run} holds {len(members)} trainings; name one, such as {run / members[0]}"
         )
     settings = place.settings()
+    if settings.input.hide is not None:
+        raise ConfigError(
+            f"{run} was trained on pictures without the {settings.input.hide}: it tells what the "
+            "rest of them gives away (facecrop audit), and cannot judge pictures"
+        )
     policy = validate(AgePolicy, facts["policy"], str(place.facts_file))
     task = Task(settings, policy, facts["axes"])
     height, width = facts["size"]

@@ -31,9 +31,12 @@ from review_browser import (
 )
 from review_dataset import HOSTILE, a_dataset, a_page, dark, people, shared_picture
 
+from facecrop.commands import audit_reviewed
+from facecrop.commands.audit_data import dataset_id
+from facecrop.commands.audit_files import read_accepted
 from facecrop.commands.audit_serve import DECISIONS, MANIFEST, serve_audit
 from facecrop.commands.relabel import relabel
-from facecrop.index import LABELS_FILE, read_table
+from facecrop.index import INDEX_FILE, LABELS_FILE, read_table
 from facecrop.labels.manifests import Correction, read_manifest
 
 pytestmark = needs_browser
@@ -196,6 +199,9 @@ def test_decisions_can_be_taken_to_another_browser(
         {"key": shared_picture(TWIN, NAMES[7]).key, "check": "duplicates", "reviewer": "Ann",
          "about": f"{TWIN}/normal.jpg", "reason": "correct as given"}
     ]  # fmt: skip
+    (accepted,) = audit_reviewed.reviewed(saved)
+    assert (accepted.check, accepted.reviewer) == ("duplicates", "Ann")
+    assert saved["dataset"] == dataset_id(read_table(out / INDEX_FILE))
     other = Visit(browser, (out / "audit" / "index.html").as_uri())
     other.press("?")
     other.page.locator("#load-all").set_input_files(tmp_path / "review.json")
@@ -268,6 +274,7 @@ def test_served_decisions_are_beside_the_dataset_at_once(
         assert str(whole.first.get_attribute("src")).startswith("http://127.0.0.1:")
         visit.context.close()
     assert relabel(folder, manifests=[str(folder / MANIFEST)]).rows == 1
+    assert [one.check for one in read_accepted(folder).values()] == ["duplicates"]
 
 
 def test_two_windows_do_not_overwrite_each_other(browser: Any, out: Path, tmp_path: Path) -> None:

@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -6,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from made_datasets import names, record, seven_of, texture, write_dataset
+from program import environment
 from review_dataset import a_run
 from small_run import TINY, small_dataset
 
@@ -278,3 +281,14 @@ def test_a_training_for_the_audit_judges_everybody_whatever_splits_are_there(
     assert run.facts()["split"] == ("audit" if strategy == "stratified" else "default")
     table = read_table(run.predictions_file, ["path", "part"]).to_pylist()
     assert len({row["path"] for row in table if row["part"] == "val"}) == 36
+
+
+def test_what_needs_no_model_imports_none() -> None:
+    code = (
+        "import sys, facecrop.commands.audit, facecrop.commands.cache; "
+        "print([name for name in ('torch', 'timm', 'cleanlab', 'sklearn') if name in sys.modules])"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment()
+    )
+    assert said.stdout == "[]\n"

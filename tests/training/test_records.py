@@ -166,6 +166,7 @@ def test_a_bin_that_was_set_by_hand_is_the_official_one(tmp_path: Path) -> None:
     of_age, of_hand = labels[f"{by_age[0]}/normal.jpg"], labels[f"{by_hand[0]}/normal.jpg"]
     assert (of_age["age_group"], of_age["official_group"]) == ("old", "middle")
     assert (of_hand["age_group"], of_hand["official_group"]) == ("old", "old")
+    assert (of_age["age"], of_hand["age"]) == (59, None)  # 58 is what the hand said is wrong
 
 
 def test_axes_without_a_label_are_not_learnt(tmp_path: Path) -> None:

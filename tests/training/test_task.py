@@ -83,6 +83,18 @@ def test_an_unknown_label_is_a_row_of_zeros_and_makes_the_joint_row_unknown() ->
     assert truth["joint"].tolist()[1:] == [-1, -1]
 
 
+@years
+def test_of_whom_only_the_group_is_known_the_age_is_that_of_the_others_in_it(age: str) -> None:
+    labels = some_labels(ages=(20, 24, 60, None, None))
+    groups = pa.array(["young", "young", "old", "young", "middle"])
+    labels = labels.set_column(labels.schema.get_field_index("age_group"), "age_group", groups)
+    task = a_task("three-way", age)
+    rows = task.targets(labels)["age"]
+    torch.testing.assert_close(rows[3], rows[:2].mean(dim=0))
+    unknown = a_task("three-way", age).targets(some_labels(ages=(20, None)))["age"][1]
+    torch.testing.assert_close(rows[4], unknown, equal_nan=True)  # nobody else is of that group
+
+
 def test_the_official_truth_has_the_official_groups() -> None:
     labels = some_labels(AT_58)
     task = a_task(policy=AT_58)

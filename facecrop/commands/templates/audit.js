@@ -215,7 +215,7 @@ async function start() {
   recall();
   await askServer();
   byId("reviewer").value = reviewer;
-  byId("kept").textContent = served ? "Decisions are kept beside the dataset, in audit/review.csv and audit/review.json."
+  byId("kept").textContent = served ? "Decisions are kept beside the dataset, in audit/review.csv and audit/review.json; what is correct as given is accepted at once."
     : "Decisions are kept in this browser. Save them as a manifest, review.csv, when you are done.";
   recallFilters();
   showFilters();

@@ -12,6 +12,7 @@ from facecrop.training.settings.model import ModelSettings
 from facecrop.training.settings.optim import OptimSettings
 
 Side = Annotated[int, Field(ge=8)]
+Hide = Literal["face", "person"]
 
 AXES: tuple[Axis, ...] = ("mask", "gender", "age_group")
 
@@ -25,6 +26,9 @@ class InputSettings(Settings):
     """Height and width that are cut from the middle of a crop first."""
     normalise: Literal["dataset", "imagenet", "half"] = "dataset"
     """Mean and deviation: of the training pictures (all pixels pooled), of ImageNet, or 0.5."""
+    hide: Hide | None = Field(default=None, json_schema_extra={"neutral": None})
+    """Paint over the face, or the person, in training and validation alike: such a run tells what
+    can be predicted from the rest, and is good for nothing else."""
 
 
 class SelectSettings(Settings):
