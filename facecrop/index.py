@@ -102,7 +102,21 @@ def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
     if not path.exists():
         raise TableError(f"{path} does not exist; run: facecrop preprocess RAW {path.parent}")
     try:
-        return pq.read_table(path, columns=columns)
+        # Without its buffer, which would hold all that is read a second time, compressed.
+        return pq.read_table(path, columns=columns, pre_buffer=False)
+    except (pa.ArrowException, OSError) as error:
+        raise TableError(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
+
+
+def read_names(path: Path) -> list[str]:
+    """Return the names of the columns of a Parquet table.
+
+    Raises:
+        TableError: It is not there, or cannot be read.
+    """
+    first = min(path.glob("*.parquet"), default=path) if path.is_dir() else path
+    try:
+        return list(pq.read_schema(first).names)
     except (pa.ArrowException, OSError) as error:
         raise TableError(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
 
@@ -119,6 +133,38 @@ def read_batches(path: Path) -> Iterator[pa.Table]:
                 yield file.read_row_group(group, use_threads=False)
     except (pa.ArrowException, OSError) as error:
         raise TableError(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
+
+
+def read_columns(path: Path, columns: list[str], rows: int) -> Iterator[pa.Table]:
+    """Read some columns of a Parquet table, a file or a folder of parts, so many rows at a time.
+
+    Raises:
+        TableError: It is not there, or cannot be read.
+    """
+    if not path.exists():
+        raise TableError(f"{path} does not exist; run: facecrop preprocess RAW {path.parent}")
+    waiting: list[pa.RecordBatch] = []
+    size = 0
+    for batch in _stored_batches(path, columns, rows):
+        waiting.append(batch)
+        size += batch.num_rows
+        while size >= rows:
+            table = pa.Table.from_batches(waiting)
+            yield table.slice(0, rows)
+            waiting = table.slice(rows).to_batches()
+            size -= rows
+    if size:
+        yield pa.Table.from_batches(waiting)
+
+
+def _stored_batches(path: Path, columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
+    parts = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
+    for part in parts:
+        try:
+            with pq.ParquetFile(part) as file:
+                yield from file.iter_batches(rows, columns=columns)
+        except (pa.ArrowException, OSError) as error:
+            raise TableError(f"{part} cannot be read: {str(error).splitlines()[0]}") from None
 
 
 def write_table(table: pa.Table, path: Path) -> None:

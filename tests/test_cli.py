@@ -147,6 +147,7 @@ def test_a_wrong_path_ends_with_1_and_one_line(command: tuple[str, ...], tmp_pat
         ("relabel",): [nowhere, "--log"],
         ("split",): [nowhere],
         ("stats",): [nowhere],
+        ("merge",): [nowhere],
         ("audit",): [nowhere],
         ("train",): [nowhere, "--device", "cpu"],
         ("runs",): [nowhere],

@@ -62,11 +62,11 @@ def split(
     ] = None,
     radius: Annotated[
         int | None,
-        typer.Option(help="Bits by which hashes of near-duplicates may differ.", show_default="10"),
+        typer.Option(help="Bits by which hashes of near-duplicates may differ.", show_default="14"),
     ] = None,
     agreement: Annotated[
         float | None,
-        typer.Option(help="How alike details of near-duplicates are, to 1.", show_default="0.9"),
+        typer.Option(help="How alike details of near-duplicates are, to 1.", show_default="0.95"),
     ] = None,
     extend: Annotated[
         str | None, typer.Option(help="An old split whose people keep their place.")

@@ -11,29 +11,38 @@ import pyarrow as pa
 from facecrop.checks.duplicates import Found, find_duplicates
 from facecrop.config import validate
 from facecrop.errors import ConfigError
-from facecrop.index import INDEX_FILE, LABELS_FILE, read_table
-from facecrop.labels.certificate import read_split, refuse_pending, verify_split, write_split
+from facecrop.index import INDEX_FILE, LABELS_FILE, read_columns, read_table
+from facecrop.labels.certificate import (
+    LABEL_COLUMNS,
+    read_split,
+    refuse_pending,
+    verify_split,
+    write_split,
+)
+from facecrop.labels.current import BATCH_ROWS
+from facecrop.labels.people import People, people_of, usable_rows
 from facecrop.labels.sampling import sample
 from facecrop.labels.split_table import (
-    count_cells,
+    SPLIT_FROM,
+    cells_of_folds,
     groups_over,
     old_folds,
     placed_deviation,
-    split_table,
+    split_rows,
 )
 from facecrop.labels.splits import (
     LARGE_GROUP,
-    People,
     Placement,
     SplitSettings,
     deal_images,
-    people_of,
     place,
-    usable_rows,
 )
 from facecrop.labels.splits import extend as extend_placement
 
 __all__ = ["SplitResult", "split", "verify_split"]
+
+_COMPARED = ["digest", "phash", "status", "image", "image_sha256"]
+"""Columns of the index by which duplicates are found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,18 +101,27 @@ def split(
         ConfigError: There are too few people, or an extended split would have to move somebody.
         TableError: A table is missing, or records are pending.
     """
-    index = read_table(out / INDEX_FILE, ["path", "profile", "digest", "phash", "status", "image"])
-    refuse_pending(index, out)
-    labels = read_table(out / LABELS_FILE)
-    old = None if extend is None else read_split(out, extend)
+    # Columns are read when they are needed, and not kept: all at once they may not fit a memory.
+    status = read_table(out / INDEX_FILE, ["status"])
+    refuse_pending(status, out)
+    labels = read_table(out / LABELS_FILE, list(LABEL_COLUMNS))
+    old = None if extend is None else read_split(out, extend, ["profile", "fold"])
     if old is not None and settings not in (None, old.settings):
         raise ConfigError(f"--extend keeps the settings of {extend!r}; give no others with it")
     settings = old.settings if old else settings or SplitSettings()
     if old is not None and settings.strategy == "random":
         raise ConfigError(f"{extend!r} is a random split; only splits by person can be extended")
-    usable = usable_rows(index["status"], labels["kept"])
-    people = people_of(index["profile"], labels, usable)
-    found = find_duplicates(out, index, people.of_rows, settings.radius, settings.agreement)
+    usable = usable_rows(status["status"], labels["kept"])
+    people = people_of(read_table(out / INDEX_FILE, ["profile"])["profile"], labels, usable)
+    del status, labels
+    pa.default_memory_pool().release_unused()  # else it keeps what they took
+    found = find_duplicates(
+        out,
+        read_table(out / INDEX_FILE, _COMPARED),
+        people.of_rows,
+        settings.radius,
+        settings.agreement,
+    )
     pairs = [
         (int(people.of_rows[link.first]), int(people.of_rows[link.second])) for link in found.links
     ]
@@ -113,24 +131,27 @@ def split(
         placement = extend_placement(people, pairs, settings, old_folds(people, old.table))
     folds = placement.folds[people.of_rows]
     if settings.strategy == "random":
-        folds = deal_images(index["path"].to_pylist(), settings)
+        folds = deal_images(read_table(out / INDEX_FILE, ["path"])["path"], settings)
     drawn = sample(
         settings.sampling,
-        labels,
+        read_table(out / LABELS_FILE, settings.sampling.columns),
         persons=people.of_rows,
         usable=usable,
         folds=folds,
         folds_in_turn=settings.folds if settings.strategy == "kfold" else None,
         seed=settings.seed,
     )
-    table = split_table(
-        index, people, placement, folds=folds, kept=drawn.kept, weights=drawn.weights
-    )
-    cells = count_cells(table["fold"], index["profile"], labels, index["status"])
-    if settings.strategy == "random":
-        cells = {}
+    cells = {} if settings.strategy == "random" else cells_of_folds(people, folds)
     result = _result(name, settings, cells, people=people, placement=placement, found=found)
-    write_split(out, name, table, settings, _facts(result, index, found))
+    rows = split_rows(
+        read_columns(out / INDEX_FILE, list(SPLIT_FROM), BATCH_ROWS),
+        people,
+        placement,
+        folds=folds,
+        kept=drawn.kept,
+        weights=drawn.weights,
+    )
+    write_split(out, name, rows, settings, _facts(result, out, found))
     return result
 
 
@@ -200,11 +221,17 @@ def _warnings(result: SplitResult, found: Found) -> list[str]:
         warnings.append(
             f"{found.unread} records look like somebody else's but have no crop to prove it by"
         )
+    if found.radius < result.settings.radius:
+        warnings.append(
+            f"very many pictures look alike: only hashes that differ in at most {found.radius} "
+            f"bits were compared, not {result.settings.radius}; copies that are cropped may be "
+            "missed"
+        )
     return warnings
 
 
-def _facts(result: SplitResult, index: pa.Table, found: Found) -> dict[str, Any]:
-    paths = index["path"]
+def _facts(result: SplitResult, out: Path, found: Found) -> dict[str, Any]:
+    paths = read_table(out / INDEX_FILE, ["path"])["path"]
     links = [
         {
             "kind": link.kind,

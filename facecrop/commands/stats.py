@@ -5,33 +5,35 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from facecrop.checks.distributions import Spread, face_places, spread
 from facecrop.checks.pixelstats import (
-    CROP_COLUMNS,
+    PIXEL_COLUMNS,
     Moments,
-    crop_file,
-    measure,
+    measure_crops,
     painted_by,
     pool,
 )
 from facecrop.errors import ConfigError
-from facecrop.index import CARD_FILE, INDEX_FILE, Status, read_table
+from facecrop.index import CARD_FILE, INDEX_FILE, Status, read_columns, read_table
 from facecrop.labels.ages import AgePolicy, active_policy, load_policy, shipped_policies
 from facecrop.labels.certificate import read_split, split_files
-from facecrop.labels.current import NEEDED, current_labels
+from facecrop.labels.current import BATCH_ROWS, index_batches, labels_under
 from facecrop.labels.history import read_history
+from facecrop.labels.overrides import resolve
 from facecrop.labels.tallies import (
+    LabelCount,
+    PolicyCount,
     Tally,
-    age_histogram,
-    axis_counts,
     axis_imbalance,
-    class_counts,
     imbalance,
-    tally,
 )
+
+Rows = NDArray[np.int64]
 
 _NUMBERS = ("width", "height", "sharpness", "brightness")
 _FACES = ("face_x0", "face_y0", "face_x1", "face_y1")
@@ -190,82 +192,98 @@ def summarise(out: Path, policy: AgePolicy | None, *, split: str, pixels: bool) 
         split: As in `stats`.
         pixels: Likewise.
     """
-    columns = [*NEEDED, "status", "image", *_NUMBERS, *_FACES, *CROP_COLUMNS]
-    index = read_table(out / INDEX_FILE, list(dict.fromkeys(columns)))
     own = active_policy(out)
     shown = policy or own
-    history = read_history(out)
-    labels = current_labels(index, history, shown)
-    tallies = [tally(index["profile"], labels, shown, active=shown == own)]
-    for one in [own, *shipped_policies().values()]:
-        if one.name not in {done.policy for done in tallies}:
-            under = current_labels(index, history, one)
-            tallies.append(tally(index["profile"], under, one, active=one == own))
-    name, parts = _parts(out, split, index["path"])
-    kept = pc.and_(labels["kept"], pc.is_valid(index["image"])) if pixels else None
-    measured, unread = ({}, 0) if kept is None else _pixels(out, index, kept, parts)
+    others = {one.name: one for one in [own, *shipped_policies().values()]}
+    others.pop(shown.name, None)
+    policies = [shown, *others.values()]
+    part_names, part = _parts(out, split)
+    persons, n_people = _persons(out)
+    labels = LabelCount(part_names or (), n_people)
+    counts = [PolicyCount(one, active=one == own, n_people=n_people) for one in policies]
+    kept, start = np.zeros(len(persons), np.bool_), 0
+    overrides = resolve(read_history(out), index_batches(out))
+    for under in labels_under(index_batches(out), overrides, policies):
+        rows = slice(start, start + under[0].num_rows)
+        labels.add(persons[rows], under[0], part[rows])
+        for count, one in zip(counts, under, strict=True):
+            count.add(persons[rows], one)
+        kept[rows] = under[0]["kept"].to_numpy()
+        start = rows.stop
+    del persons
+    measured, unread = _pixels(out, kept, part_names or (), part) if pixels else ({}, 0)
     return Summary(
         str(out) if policy is None else f"{out} under {policy.name}",
-        index.num_rows,
-        pc.count_distinct(index["profile"]).as_py(),
-        _counted(index["status"], list(Status)),
-        _counted(labels["kept_reason"].drop_null()),
-        tallies,
-        {part: axis_counts(rows) for part, rows in _by_part(labels, parts).items()},
-        {part: class_counts(rows) for part, rows in _by_part(labels, parts).items()},
-        age_histogram(index["profile"], labels),
-        {column: spread(index[column]) for column in _NUMBERS},
-        face_places(index),
+        len(kept),
+        n_people,
+        _statuses(read_table(out / INDEX_FILE, ["status"])["status"]),
+        labels.kept_reasons,
+        [count.tally() for count in counts],
+        labels.axes,
+        labels.classes,
+        labels.ages,
+        {name: spread(read_table(out / INDEX_FILE, [name])[name]) for name in _NUMBERS},
+        face_places(read_table(out / INDEX_FILE, [*_NUMBERS[:2], *_FACES])),
         measured,
         unread,
-        name,
+        None if part_names is None else split,
     )
 
 
-def _counted(values: pa.ChunkedArray, order: Sequence[str] = ()) -> dict[str, int]:
+def _statuses(values: pa.ChunkedArray) -> dict[str, int]:
     counts = {row["values"]: row["counts"] for row in pc.value_counts(values).to_pylist()}
     return {
-        key: counts[key] for key in [*order, *sorted(set(counts) - set(order))] if key in counts
+        key: counts[key] for key in [*Status, *sorted(set(counts) - set(Status))] if key in counts
     }
 
 
-def _parts(out: Path, split: str, paths: pa.ChunkedArray) -> tuple[str | None, list[str | None]]:
-    """Return the name of the split, if it is there, and each record's part."""
+def _persons(out: Path) -> tuple[Rows, int]:
+    """Return a number for each record's person, (N,), and how many people there are."""
+    profiles = read_table(out / INDEX_FILE, ["profile"])["profile"]
+    names = pc.unique(profiles)
+    return pc.index_in(profiles, value_set=names).to_numpy().astype(np.int64), len(names)
+
+
+def _parts(out: Path, split: str) -> tuple[list[str] | None, Rows]:
+    """Return the names of the parts of a split, None if it is not there, and each record's.
+
+    The latter is (N,), places in the names, -1 where the record is in no part.
+    """
+    paths = read_table(out / INDEX_FILE, ["path"])["path"]
     if not split_files(out, split)[0].exists():
-        return None, [None] * len(paths)
-    made = read_split(out, split)
-    table = made.table
-    found = pc.index_in(paths, value_set=table["path"].combine_chunks())
-    parts = pc.take(table["part"], found).to_pylist()
-    if made.settings.strategy == "kfold":
-        folds = pc.take(table["fold"], found).to_pylist()
-        parts = [None if fold is None else f"fold {fold}" for fold in folds]
-    return split, parts
-
-
-def _by_part(labels: pa.Table, parts: list[str | None]) -> dict[str, pa.Table]:
-    """Return the kept rows, all and of each part."""
-    column = pa.array(parts, pa.string())
-    result = {"all": labels.filter(labels["kept"])}
-    for part in sorted({part for part in parts if part is not None}):
-        result[part] = labels.filter(pc.and_(labels["kept"], pc.equal(column, part)))
-    return result
+        return None, np.full(len(paths), -1, np.int64)
+    made = read_split(out, split, ["path", "part", "fold"])
+    kfold = made.settings.strategy == "kfold"
+    values = made.table["fold" if kfold else "part"]
+    if not made.table["path"].equals(paths):
+        values = values.take(pc.index_in(paths, value_set=made.table["path"].combine_chunks()))
+    known = pc.unique(values).drop_null()
+    part = pc.fill_null(pc.index_in(values, value_set=known, skip_nulls=True), -1)
+    names = [f"fold {value}" if kfold else value for value in known.to_pylist()]
+    return names, part.to_numpy().astype(np.int64)
 
 
 def _pixels(
-    out: Path, index: pa.Table, wanted: pa.ChunkedArray, parts: list[str | None]
+    out: Path, kept: NDArray[np.bool_], names: Sequence[str], part: Rows
 ) -> tuple[dict[str, dict[str, Pixels]], int]:
-    rows = pc.indices_nonzero(wanted).to_pylist()
-    crops = index.select(["image", *CROP_COLUMNS]).filter(wanted).to_pylist()
-    files = [crop_file(out, row) for row in crops]
-    painted, resize = painted_by(out / CARD_FILE)
-    measured = list(measure(files, painted, resize))
-    pooled = pool(measured, [parts[row] for row in rows])
+    painting = painted_by(out / CARD_FILE)
+    pooled: dict[str, tuple[Moments, Moments]] = {}
+    unread = start = 0
+    for batch in read_columns(out / INDEX_FILE, list(PIXEL_COLUMNS), BATCH_ROWS):
+        wanted = pc.and_(pa.array(kept[start : start + len(batch)]), pc.is_valid(batch["image"]))
+        own = part[start : start + len(batch)][wanted.to_numpy(zero_copy_only=False)].tolist()
+        start += len(batch)
+        measured = measure_crops(out, batch.filter(wanted).to_pylist(), *painting)
+        unread += measured.count(None)
+        words = [None if one < 0 else names[one] for one in own]
+        for name, both in pool(measured, words).items():
+            before = pooled.get(name, (Moments(), Moments()))
+            pooled[name] = before[0] + both[0], before[1] + both[1]
     result = {}
-    for part, (every, person) in pooled.items():
-        both = {"with background": _as_pixels(every), "without background": _as_pixels(person)}
-        result[part] = {key: one for key, one in both.items() if one is not None}
-    return {part: one for part, one in result.items() if one}, measured.count(None)
+    for name, (every, person) in pooled.items():
+        moments = {"with background": _as_pixels(every), "without background": _as_pixels(person)}
+        result[name] = {key: one for key, one in moments.items() if one is not None}
+    return {name: one for name, one in result.items() if one}, unread
 
 
 def _as_pixels(moments: Moments) -> Pixels | None:

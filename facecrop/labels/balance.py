@@ -76,17 +76,36 @@ def deal(
     Returns:
         (G,) the fold of each group. No fold is empty if there are as many groups as empty folds.
     """
-    n_folds, n_classes = len(shares), counts.shape[1]
-    held = np.zeros((n_folds, n_classes), np.int64) if held is None else held
     kinds, kind = np.unique(counts, axis=0, return_inverse=True)
-    total = held.sum(axis=0) + counts.sum(axis=0)
-    sizes = np.bincount(kind.reshape(-1), minlength=len(kinds))
+    return deal_kinds(kinds, kind.reshape(-1), shares, ranks, held)
+
+
+def deal_kinds(
+    kinds: Counts,
+    kind: Folds,
+    shares: NDArray[np.float64],
+    ranks: NDArray[np.int64],
+    held: Counts | None = None,
+) -> Folds:
+    """Deal groups as `deal` does, given which of them hold the same.
+
+    Args:
+        kinds: (T, C) the different rows of the counts, in order; each occurs.
+        kind: (G,) which of them each group's is.
+        shares: As in `deal`.
+        ranks: Likewise.
+        held: Likewise.
+    """
+    n_folds, n_classes = len(shares), kinds.shape[1]
+    held = np.zeros((n_folds, n_classes), np.int64) if held is None else held
+    sizes = np.bincount(kind, minlength=len(kinds))
+    total = held.sum(axis=0) + sizes @ kinds
     plain, fitted = (_Deal(kinds, sizes, held, shares) for _ in range(2))
     plain.start(_evenly_spread, kinds.std(axis=1), _MANY)
     fitted.start(_towards_due, (kinds / np.maximum(total, 1)).max(axis=1))
     limit = deviation(plain.now, shares).share
     best = min((tried.improve(limit) for tried in (plain, fitted)), key=lambda tried: tried.score)
-    return best.folds(kind.reshape(-1), ranks)
+    return best.folds(kind, ranks)
 
 
 Gain = Callable[[Counts, NDArray[np.int64], Counts, NDArray[np.float64]], NDArray[np.int64]]

@@ -1,7 +1,7 @@
 """Splits on disk, and the certificate that proves that none of them parts what belongs together."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,27 @@ import pyarrow.compute as pc
 
 from facecrop.config import validate
 from facecrop.errors import ConfigError, TableError
-from facecrop.index import INDEX_FILE, LABELS_FILE, Status, read_table, write_atomic, write_table
-from facecrop.labels.split_table import SPLIT_SCHEMA, content_digests, count_cells, table_digest
+from facecrop.index import (
+    INDEX_FILE,
+    LABELS_FILE,
+    Status,
+    read_names,
+    read_table,
+    write_atomic,
+    write_batches,
+)
+from facecrop.labels.split_table import (
+    SPLIT_SCHEMA,
+    content_digests,
+    count_cells,
+    repeated,
+    table_digest,
+)
 from facecrop.labels.splits import SplitSettings
 
 FORMAT = 1
+LABEL_COLUMNS = ("mask", "gender", "age", "age_group", "kept")
+"""Columns of `labels.parquet` that splits depend on."""
 _DRIFT = 0.01
 """Change of a class's share of validation that is worth a warning."""
 
@@ -48,38 +64,53 @@ def split_files(out: Path, name: str) -> tuple[Path, Path]:
 
 
 def write_split(
-    out: Path, name: str, table: pa.Table, settings: SplitSettings, facts: dict[str, Any]
+    out: Path,
+    name: str,
+    rows: Iterable[pa.Table],
+    settings: SplitSettings,
+    facts: dict[str, Any],
 ) -> None:
     """Write a split and its certificate; the same split gives the same bytes.
 
     Args:
         out: The dataset.
         name: Of the split.
-        table: With `SPLIT_SCHEMA`.
+        rows: Parts of its table, with `SPLIT_SCHEMA`; each becomes a row group.
         settings: How it was made.
         facts: `links` (see `verify_split`), `set_aside`, `cells`, and what else is worth keeping.
     """
     file, certificate = split_files(out, name)
     file.parent.mkdir(exist_ok=True)
+    write_batches(rows, SPLIT_SCHEMA, file)
+    column = _columns(file)
     text = json.dumps(
         {
             "format": FORMAT,
             "settings": json.loads(settings.model_dump_json()),
-            "split_sha256": table_digest(table),
-            "records": table.num_rows,
-            "people": pc.count_distinct(table["profile"]).as_py(),
-            "groups": pc.count_distinct(table["group"]).as_py(),
+            "split_sha256": table_digest(column),
+            "records": len(column("fold")),
+            "people": pc.count_distinct(column("profile")).as_py(),
+            "groups": pc.count_distinct(column("group")).as_py(),
             **facts,
         },
         indent=1,
         ensure_ascii=False,
     )
-    write_table(table, file)
     write_atomic(certificate, lambda path: path.write_text(text + "\n", encoding="utf-8"))
 
 
-def read_split(out: Path, name: str) -> Split:
+def _columns(file: Path) -> Callable[[str], pa.ChunkedArray]:
+    """Return what reads single columns of a table, which may be larger than a memory."""
+    return lambda name: read_table(file, [name])[name]
+
+
+def read_split(out: Path, name: str, columns: Sequence[str] = SPLIT_SCHEMA.names) -> Split:
     """Read a split and its certificate without checking one against the other.
+
+    Args:
+        out: The dataset.
+        name: Of the split.
+        columns: Of its table, those that are wanted.
 
     Raises:
         TableError: One of them is missing or damaged.
@@ -87,9 +118,10 @@ def read_split(out: Path, name: str) -> Split:
     file, certificate = split_files(out, name)
     if not file.exists():
         raise TableError(f"there is no split {name!r}; run: facecrop split {out} --name {name}")
-    table = read_table(file)
-    if missing := [column for column in SPLIT_SCHEMA.names if column not in table.column_names]:
+    there = read_names(file)
+    if missing := [column for column in SPLIT_SCHEMA.names if column not in there]:
         raise TableError(f"{file} has no column {missing[0]!r}; make the split anew")
+    table = read_table(file, list(columns))
     try:
         facts = json.loads(certificate.read_text(encoding="utf-8"))
         settings = validate(SplitSettings, facts["settings"], str(certificate))
@@ -99,7 +131,7 @@ def read_split(out: Path, name: str) -> Split:
         raise TableError(f"{certificate} cannot be read ({error}); make the split anew") from None
     if not known:
         raise TableError(f"{certificate} is of another format; make the split anew")
-    return Split(table.select(SPLIT_SCHEMA.names), settings, facts)
+    return Split(table, settings, facts)
 
 
 def verify_split(out: Path, name: str = "default") -> list[str]:
@@ -119,19 +151,21 @@ def verify_split(out: Path, name: str = "default") -> list[str]:
     Raises:
         TableError: The certificate does not hold; the message names the first thing that broke.
     """
-    split = read_split(out, name)
-    index = read_table(out / INDEX_FILE, ["path", "profile", "digest", "phash", "status"])
-    refuse_pending(index, out)
-    if table_digest(split.table) != split.certificate["split_sha256"]:
+    split = read_split(out, name, [])
+    then, now = _columns(split_files(out, name)[0]), _columns(out / INDEX_FILE)
+    refuse_pending(read_table(out / INDEX_FILE, ["status"]), out)
+    if table_digest(then) != split.certificate["split_sha256"]:
         raise TableError(
             f"split {name!r} is not the one its certificate was written for; make it anew"
         )
-    _check_records(split, index, out, name)
+    _check_records(then, out, name)
     if split.settings.strategy == "random":
         return [f"split {name!r} is random: it parts people, its validation scores are too good"]
-    _check_apart(split.table, name)
-    _check_links(split, name)
-    return _drift(split, index, read_table(out / LABELS_FILE))
+    _check_apart(then, name)
+    _check_links(then, split.certificate["links"], name)
+    labels = read_table(out / LABELS_FILE, list(LABEL_COLUMNS))
+    cells = count_cells(then("fold"), now("profile"), labels, now("status"))
+    return _drift(split.certificate["cells"], cells)
 
 
 def refuse_pending(index: pa.Table, out: Path) -> None:
@@ -148,24 +182,29 @@ def refuse_pending(index: pa.Table, out: Path) -> None:
         )
 
 
-def _check_records(split: Split, index: pa.Table, out: Path, name: str) -> None:
+def _check_records(then: Callable[[str], pa.ChunkedArray], out: Path, name: str) -> None:
     """Compare the records, who they show, and their bytes."""
-    table = split.table
-    if not table["path"].combine_chunks().equals(index["path"].combine_chunks()):
-        new = _absent(index["path"], table["path"])
-        gone = _absent(table["path"], index["path"])
+    now = _columns(out / INDEX_FILE)
+    before, paths = then("path"), now("path")
+    if not before.equals(paths):
+        new, gone = _absent(paths, before), _absent(before, paths)
         raise TableError(
             f"the dataset is not the one that split {name!r} was made of: {_some(new, 'new')}, "
             f"{_some(gone, 'gone')}; run: facecrop split {out} --extend {name} --name {name}"
         )
+    del before, paths
     for column, what in (("profile", "show another person"), ("digest", "hold other bytes")):
-        then, now = table[column], content_digests(index) if column == "digest" else index[column]
-        changed = pc.fill_null(pc.not_equal(then, now), False)
-        changed = pc.or_(changed, pc.xor(pc.is_null(then), pc.is_null(now)))
+        if column == "digest":
+            today = content_digests(read_table(out / INDEX_FILE, ["digest", "phash", "status"]))
+        else:
+            today = now(column)
+        before = then(column)
+        changed = pc.fill_null(pc.not_equal(before, today), False)
+        changed = pc.or_(changed, pc.xor(pc.is_null(before), pc.is_null(today)))
         if pc.any(changed).as_py():
-            paths = table["path"].filter(changed)
+            moved = then("path").filter(changed)
             raise TableError(
-                f"{len(paths):,} records of split {name!r} now {what} ({paths[0].as_py()!r}); "
+                f"{len(moved):,} records of split {name!r} now {what} ({moved[0].as_py()!r}); "
                 f"run: facecrop split {out} --extend {name} --name {name}"
             )
 
@@ -180,32 +219,42 @@ def _some(paths: Sequence[str], what: str) -> str:
     return f"{len(paths):,} {what}" + (f" ({paths[0]!r})" if paths else "")
 
 
-def _check_apart(table: pa.Table, name: str) -> None:
+def _check_apart(then: Callable[[str], pa.ChunkedArray], name: str) -> None:
     """Check that no person, no group and no bytes are in two folds."""
+    fold = then("fold")
     for column, what in (("profile", "person"), ("group", "group"), ("digest", "content of")):
-        placed = table.filter(pc.and_(pc.is_valid(table["fold"]), pc.is_valid(table[column])))
-        pairs = placed.group_by([column, "fold"], use_threads=False).aggregate([])
-        counts = pairs.group_by(column, use_threads=False).aggregate([([], "count_all")])
+        rows = pa.table({"key": then(column), "fold": fold})
+        if column == "digest":
+            rows = rows.take(pa.array(repeated(rows["key"])))
+        placed = rows.filter(pc.and_(pc.is_valid(rows["fold"]), pc.is_valid(rows["key"])))
+        pairs = placed.group_by(["key", "fold"], use_threads=False).aggregate([])
+        counts = pairs.group_by("key", use_threads=False).aggregate([([], "count_all")])
         several = counts.filter(pc.greater(counts["count_all"], 1))
         if several.num_rows:
-            key = several[column][0]
-            rows = placed.filter(pc.equal(placed[column], key))
-            one, two = rows["path"][0].as_py(), _other_fold(rows)
+            one, two = _parted(then, column, several["key"][0])
             raise TableError(
                 f"split {name!r} leaks: the {what} {one!r} and {two!r} is one but lies in "
                 f"two folds ({several.num_rows:,} such cases); make it anew"
             )
 
 
-def _other_fold(rows: pa.Table) -> str:
+def _parted(then: Callable[[str], pa.ChunkedArray], column: str, key: pa.Scalar) -> tuple[str, str]:
+    """Return the paths of the first record of a key, and of the first in another fold."""
+    rows = pa.table({"path": then("path"), "key": then(column), "fold": then("fold")})
+    rows = rows.filter(pc.and_(pc.equal(rows["key"], key), pc.is_valid(rows["fold"])))
     others = rows.filter(pc.not_equal(rows["fold"], rows["fold"][0]))
-    return str(others["path"][0].as_py())
+    return str(rows["path"][0].as_py()), str(others["path"][0].as_py())
 
 
-def _check_links(split: Split, name: str) -> None:
+def _check_links(
+    then: Callable[[str], pa.ChunkedArray], links: Sequence[dict[str, Any]], name: str
+) -> None:
     """Check that the duplicates proven when the split was made are together or set aside."""
-    fold = dict(zip(split.table["path"].to_pylist(), split.table["fold"].to_pylist(), strict=True))
-    for link in split.certificate["links"]:
+    linked = pa.array(sorted({path for link in links for path in link["paths"]}), pa.string())
+    rows = pa.table({"path": then("path"), "fold": then("fold")})
+    rows = rows.filter(pc.is_in(rows["path"], value_set=linked))
+    fold = dict(zip(rows["path"].to_pylist(), rows["fold"].to_pylist(), strict=True))
+    for link in links:
         one, two = link["paths"]
         if None not in (fold.get(one), fold.get(two)) and fold[one] != fold[two]:
             raise TableError(
@@ -214,9 +263,8 @@ def _check_links(split: Split, name: str) -> None:
             )
 
 
-def _drift(split: Split, index: pa.Table, labels: pa.Table) -> list[str]:
-    then = split.certificate["cells"]
-    now = count_cells(split.table["fold"], index["profile"], labels, index["status"])
+def _drift(then: dict[str, dict[str, int]], now: dict[str, dict[str, int]]) -> list[str]:
+    """Return what is worth saying about the people of each cell in each fold, then and now."""
     if now == then:
         return []
     change, cell = max(

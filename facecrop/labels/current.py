@@ -1,6 +1,6 @@
 """The current labels: raw labels, then the corrections that hold, then the age policy."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from facecrop.errors import TableError
-from facecrop.index import INDEX_FILE, LABELS_FILE, LABELS_SCHEMA, write_atomic
+from facecrop.index import INDEX_FILE, LABELS_FILE, LABELS_SCHEMA, read_columns, write_atomic
 from facecrop.labels.ages import AgePolicy, active_policy
 from facecrop.labels.history import read_history
 from facecrop.labels.overrides import Overrides, resolve
@@ -56,10 +56,17 @@ def labels_of(
     Raises:
         TableError: Two pictures of a person have different genders or ages.
     """
+    return (labels for (labels,) in labels_under(index, overrides, [policy]))
+
+
+def labels_under(
+    index: Iterable[pa.Table], overrides: Overrides, policies: Sequence[AgePolicy]
+) -> Iterator[tuple[pa.Table, ...]]:
+    """Yield the current labels under each of several policies, batch by batch, as `labels_of`."""
     people: list[pa.Table] = []
     for batch in index:
-        labels = _labels(batch, overrides, policy)
-        person = labels.select(_PERSON[1:]).add_column(0, "profile", batch["profile"])
+        labels = tuple(_labels(batch, overrides, policy) for policy in policies)
+        person = labels[0].select(_PERSON[1:]).add_column(0, "profile", batch["profile"])
         people.append(person.group_by(_PERSON, use_threads=False).aggregate([]))
         yield labels
     check_people(pa.concat_tables(people) if people else None)
@@ -134,31 +141,7 @@ def index_batches(out: Path, index: pa.Table | None = None) -> Iterator[pa.Table
         for start in range(0, index.num_rows, BATCH_ROWS):
             yield index.select(list(NEEDED)).slice(start, BATCH_ROWS)
         return
-    path = out / INDEX_FILE
-    if not path.exists():
-        raise TableError(f"{path} does not exist; run: facecrop preprocess RAW {out}")
-    waiting: list[pa.RecordBatch] = []
-    size = 0
-    for batch in _stored_batches(path):
-        waiting.append(batch)
-        size += batch.num_rows
-        while size >= BATCH_ROWS:
-            table = pa.Table.from_batches(waiting)
-            yield table.slice(0, BATCH_ROWS)
-            waiting = table.slice(BATCH_ROWS).to_batches()
-            size -= BATCH_ROWS
-    if size:
-        yield pa.Table.from_batches(waiting)
-
-
-def _stored_batches(path: Path) -> Iterator[pa.RecordBatch]:
-    parts = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
-    for part in parts:
-        try:
-            with pq.ParquetFile(part) as file:
-                yield from file.iter_batches(BATCH_ROWS, columns=list(NEEDED))
-        except (pa.ArrowException, OSError) as error:
-            raise TableError(f"{part} cannot be read: {str(error).splitlines()[0]}") from None
+    yield from read_columns(out / INDEX_FILE, list(NEEDED), BATCH_ROWS)
 
 
 def _labels(batch: pa.Table, overrides: Overrides, policy: AgePolicy) -> pa.Table:

@@ -11,8 +11,12 @@ Rows = NDArray[np.int64]
 Hashes = NDArray[np.uint64]
 
 _BANDS, _BAND_BITS = 4, 16
-_PAIRS_AT_ONCE = 1 << 22
-"""Candidate pairs held in memory together: 32 MB for each array."""
+_PAIRS_AT_ONCE = 1 << 20
+"""Candidate pairs held in memory together: 8 MB for each array."""
+_BLOCK = 1 << 10
+"""Pairs of two buckets, from which on they are compared as a block rather than with many others."""
+_TILE = 1 << 14
+"""Pairs of a block compared at once: 128 kB, so that a cache holds them."""
 
 MIRRORED = np.uint64(0x5555555555555555)
 """Bits of a perceptual hash that flip when the picture is mirrored.
@@ -86,12 +90,13 @@ def same_value_links(values: Rows, persons: Rows) -> list[tuple[int, int]]:
     order = np.lexsort((np.arange(len(values)), values))
     order = order[values[order] >= 0]
     starts = np.flatnonzero(np.diff(values[order], prepend=-1))
+    sizes = np.diff(starts, append=len(order))
     links = []
-    for rows in np.split(order, starts[1:]) if len(order) else []:
-        if len(rows) > 1:
-            _, first = np.unique(persons[rows], return_index=True)
-            head, *others = sorted(rows[first].tolist())
-            links += [(head, other) for other in others]
+    for start, size in zip(starts[sizes > 1].tolist(), sizes[sizes > 1].tolist(), strict=True):
+        rows = order[start : start + size]
+        _, first = np.unique(persons[rows], return_index=True)
+        head, *others = sorted(rows[first].tolist())
+        links += [(head, other) for other in others]
     return links
 
 
@@ -100,7 +105,8 @@ def near_hashes(hashes: Hashes, radius: int, flip: int = 0) -> Iterator[Rows]:
 
     Of four bands of 16 bits one at least differs in at most a quarter of the radius (Norouzi,
     Punjani and Fleet 2012, "Fast search in Hamming space with multi-index hashing"); so it is
-    enough to look into the buckets of that band that lie so near.
+    enough to look into the buckets of that band that lie so near. Two buckets are looked into
+    once, for the pairs of both. The work still grows with the square of the number of hashes.
 
     Args:
         hashes: (N,) uint64.
@@ -111,21 +117,38 @@ def near_hashes(hashes: Hashes, radius: int, flip: int = 0) -> Iterator[Rows]:
     Yields:
         (M, 2) int64, the smaller row first; each pair comes once.
     """
-    distinct, inverse = np.unique(hashes, return_inverse=True)
-    members = np.argsort(inverse, kind="stable")
-    bounds = np.searchsorted(inverse[members], np.arange(len(distinct) + 1))
-    flipped = distinct ^ np.uint64(flip)
-    for band in range(_BANDS):
-        keys, other = _band(distinct, band), _band(flipped, band)
-        order = np.argsort(other, kind="stable")
-        starts = np.searchsorted(other[order], np.arange((1 << _BAND_BITS) + 1))
-        for difference in _differences(radius // _BANDS):
-            bucket = keys ^ difference
-            for left, place in _expand(starts[bucket], starts[bucket + 1]):
-                right = order[place]
-                near = _first_found(distinct[left], flipped[right], band, radius)
-                near &= left <= right
-                yield from _rows(left[near], right[near], members, bounds)
+    members = np.argsort(hashes, kind="stable")
+    ordered = hashes[members]
+    starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)])
+    distinct, bounds = ordered[starts], np.append(starts, len(ordered))
+    del ordered, starts
+    for band, bits in enumerate(_most_bits(radius)):
+        keys = _band(distinct, band)
+        order = np.argsort(keys, kind="stable")
+        ends = np.append(0, np.cumsum(np.bincount(keys, minlength=1 << _BAND_BITS)))
+        sought = _Band(distinct[order], ends, flip, radius)
+        own = int(_band(np.array([flip], np.uint64), band)[0])
+        for difference in _differences(bits):
+            for left, right in sought.pairs(difference ^ own):
+                one, two = order[left], order[right]
+                fresh = _first_found(distinct[one], distinct[two] ^ np.uint64(flip), band, radius)
+                yield from _rows(one[fresh], two[fresh], members, bounds)
+
+
+def _most_bits(radius: int) -> list[int]:
+    """Return in how many bits each band may differ, so that near hashes do so in one at least.
+
+    Were it more in every band, it would be more than the radius in all; -1: not looked at.
+    """
+    usual, rest = divmod(radius - (_BANDS - 1), _BANDS)
+    return [usual + (band < rest) for band in range(_BANDS)]
+
+
+def looked_at(apart: Hashes, radius: int) -> int:
+    """Return how many comparisons `near_hashes` makes of pairs that differ in these bits, (M,)."""
+    bands = [np.bitwise_count(_band(apart, band)) for band in range(_BANDS)]
+    most = _most_bits(radius)
+    return sum(int((found <= bits).sum()) for found, bits in zip(bands, most, strict=True))
 
 
 def _differences(bits: int) -> list[int]:
@@ -141,41 +164,100 @@ def _band(hashes: Hashes, band: int) -> Rows:
     return ((hashes >> np.uint64(band * _BAND_BITS)) & mask).astype(np.int64)
 
 
-def _expand(starts: Rows, ends: Rows) -> Iterator[tuple[Rows, Rows]]:
-    """Yield (i, each of starts[i] ... ends[i]-1) as flat arrays, a bounded number at once."""
-    filled = np.flatnonzero(ends > starts)
-    totals = np.cumsum((ends - starts)[filled])
-    begin = 0
-    while begin < len(filled):
-        done = totals[begin - 1] if begin else 0
-        end = max(begin + 1, int(np.searchsorted(totals, done + _PAIRS_AT_ONCE, side="right")))
-        part = filled[begin:end]
-        sizes = (ends - starts)[part]
-        first = np.repeat(np.cumsum(sizes) - sizes, sizes)
-        yield np.repeat(part, sizes), np.repeat(starts[part], sizes) + np.arange(len(first)) - first
-        begin = end
+class _Band:
+    """Hashes in the order of one band, to be compared bucket with bucket.
+
+    Args:
+        hashes: (D,) distinct ones, in the order of the band.
+        ends: (65537,) where each bucket starts among them, and the last one ends.
+        flip: As in `near_hashes`.
+        radius: Likewise.
+    """
+
+    def __init__(self, hashes: Hashes, ends: Rows, flip: int, radius: int) -> None:
+        self._left, self._right = hashes, hashes ^ np.uint64(flip)
+        self._starts, self._sizes, self._radius = ends[:-1], np.diff(ends), radius
+        self._filled = np.flatnonzero(self._sizes)
+
+    def pairs(self, apart: int) -> Iterator[tuple[Rows, Rows]]:
+        """Yield places of near hashes whose buckets' numbers differ in exactly these bits.
+
+        Of a bucket and itself, the pairs of a hash with itself are among them.
+        """
+        one = self._filled[self._filled <= self._filled ^ apart]
+        one = one[self._sizes[one ^ apart] > 0]
+        two = one ^ apart
+        large = self._sizes[one] * self._sizes[two] >= _BLOCK
+        for left, right in zip(one[large].tolist(), two[large].tolist(), strict=True):
+            yield from self._block(left, right)
+        if not large.all():
+            yield from self._flat(one[~large], two[~large])
+
+    def _block(self, one: int, two: int) -> Iterator[tuple[Rows, Rows]]:
+        """Compare all of a large bucket with all of another, a tile that fits a cache at once."""
+        starts, sizes = self._starts, self._sizes
+        wide = min(int(sizes[two]), _TILE)
+        high = max(_TILE // wide, 1)
+        for top in range(starts[one], starts[one] + sizes[one], high):
+            left = self._left[top : min(top + high, starts[one] + sizes[one]), None]
+            for side in range(starts[two], starts[two] + sizes[two], wide):
+                right = self._right[side : min(side + wide, starts[two] + sizes[two])]
+                near = np.bitwise_count(left ^ right) <= self._radius
+                if near.any():
+                    rows, columns = np.nonzero(near)
+                    yield self._once(rows + top, columns + side, same=one == two)
+
+    def _flat(self, one: Rows, two: Rows) -> Iterator[tuple[Rows, Rows]]:
+        """Compare many small buckets with one other each."""
+        places = np.repeat(self._starts[one], self._sizes[one])
+        places += _count_up(self._sizes[one])
+        others = np.repeat(two, self._sizes[one])
+        same = np.repeat(one == two, self._sizes[one])
+        totals = np.cumsum(self._sizes[others])
+        begin = 0
+        while begin < len(places):
+            done = totals[begin - 1] if begin else 0
+            end = max(begin + 1, int(np.searchsorted(totals, done + _PAIRS_AT_ONCE, side="right")))
+            sizes = self._sizes[others[begin:end]]
+            right = np.repeat(self._starts[others[begin:end]], sizes) + _count_up(sizes)
+            left = np.repeat(self._left[places[begin:end]], sizes)
+            near = np.flatnonzero(np.bitwise_count(left ^ self._right[right]) <= self._radius)
+            of_left = begin + np.searchsorted(np.cumsum(sizes), near, side="right")
+            left_near, right_near = places[of_left], right[near]
+            kept = ~same[of_left] | (left_near <= right_near)
+            yield left_near[kept], right_near[kept]
+            begin = end
+
+    @staticmethod
+    def _once(left: Rows, right: Rows, *, same: bool) -> tuple[Rows, Rows]:
+        kept = left <= right if same else slice(None)
+        return left[kept], right[kept]
+
+
+def _count_up(sizes: Rows) -> Rows:
+    """Return 0 ... size-1 of each size, one after the other."""
+    return np.arange(int(sizes.sum())) - np.repeat(np.cumsum(sizes) - sizes, sizes)
 
 
 def _first_found(left: Hashes, right: Hashes, band: int, radius: int) -> NDArray[np.bool_]:
-    """Tell which pairs are near, leaving those that an earlier band has found already."""
+    """Tell which near pairs no earlier band has found already."""
     difference = left ^ right
-    near: NDArray[np.bool_] = np.bitwise_count(difference) <= radius
-    for earlier in range(band):
-        near &= np.bitwise_count(_band(difference, earlier)) > radius // _BANDS
-    return near
+    fresh = np.ones(len(left), np.bool_)
+    for earlier, bits in enumerate(_most_bits(radius)[:band]):
+        fresh &= np.bitwise_count(_band(difference, earlier)) > bits
+    return fresh
 
 
 def _rows(left: Rows, right: Rows, members: Rows, bounds: Rows) -> Iterator[Rows]:
     """Turn pairs of distinct hashes into pairs of the rows that have them."""
-    if not len(left):
-        return
     same = left == right
     pairs = (bounds[left + 1] - bounds[left]) * (bounds[right + 1] - bounds[right])
     simple = ~same & (pairs == 1)
-    yield np.sort(
-        np.stack([members[bounds[left[simple]]], members[bounds[right[simple]]]], axis=1), axis=1
-    )
-    for one, two in zip(left[~simple].tolist(), right[~simple].tolist(), strict=True):
+    if simple.any():
+        found = [members[bounds[left[simple]]], members[bounds[right[simple]]]]
+        yield np.sort(np.stack(found, axis=1), axis=1)
+    several = pairs > 1
+    for one, two in zip(left[several].tolist(), right[several].tolist(), strict=True):
         a, b = members[bounds[one] : bounds[one + 1]], members[bounds[two] : bounds[two + 1]]
         for row in a.tolist():
             others = b[b > row] if one == two else b

@@ -6,12 +6,13 @@ from typing import Annotated, Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from facecrop.config import Settings
 from facecrop.index import AGE_GROUPS, GENDERS, MASKS
-from facecrop.labels.order import hashed_order
+from facecrop.labels.order import hashed_order, words
 from facecrop.labels.space import LabelSpace
 
 Axis = Literal["mask", "gender", "age_group"]
@@ -47,6 +48,12 @@ class Sampling(Settings):
             if label not in words:
                 raise ValueError(f"no label is called {label!r}; choose from: {', '.join(words)}")
         return self
+
+    @property
+    def columns(self) -> list[str]:
+        """Columns of the labels that `sample` reads; the path only where some are left out."""
+        leaves_out = self.worn_per_person is not None or self.undersample is not None
+        return [*(["path"] if leaves_out else []), *_WORDS]
 
     @property
     def use(self) -> str:
@@ -133,7 +140,7 @@ def sample(
 
     Args:
         sampling: What is wanted.
-        labels: (N,) rows with path, mask, gender and age_group.
+        labels: (N,) rows with `sampling.columns`.
         persons: (N,) a number for each record's person.
         usable: (N,) kept records that have a crop.
         folds: (N,) each record's fold, -1 for those set aside.
@@ -142,10 +149,12 @@ def sample(
     """
     train = usable & (folds >= 0)
     train &= (folds > 0) | (folds_in_turn is not None)
-    order = hashed_order(labels["path"].to_pylist(), seed)
+    order = np.zeros(0, np.int64)
+    if "path" in sampling.columns:
+        order = hashed_order(words(labels["path"]), seed)
     kept = np.ones(len(train), bool)
     if sampling.worn_per_person is not None:
-        worn = labels["mask"].combine_chunks().to_numpy(zero_copy_only=False) == "worn"
+        worn = pc.fill_null(pc.equal(labels["mask"], "worn"), False).to_numpy()
         kept &= _first_of_each(persons, worn & train, order, sampling.worn_per_person)
     space = LabelSpace(tuple((axis, _WORDS[axis]) for axis in sampling.axes))
     classes = space.encode_table(labels).astype(np.int64)
@@ -174,8 +183,7 @@ def _named(labels: pa.Table, words: tuple[str, ...]) -> NDArray[np.bool_]:
         return np.ones(labels.num_rows, bool)
     named = np.zeros(labels.num_rows, bool)
     for axis in _WORDS:
-        values = labels[axis].combine_chunks().to_numpy(zero_copy_only=False)
-        named |= np.isin(values.astype(str), words)
+        named |= pc.is_in(labels[axis], value_set=pa.array(words, pa.string())).to_numpy()
     return named
 
 

@@ -1,27 +1,23 @@
 """Which fold a person belongs to: strategies, strata, and growing without moving anybody."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal, Self
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from facecrop.config import Settings
 from facecrop.errors import ConfigError
-from facecrop.index import AGE_GROUPS, GENDERS, MASKS, Status
-from facecrop.labels.ages import OFFICIAL
-from facecrop.labels.balance import deal
+from facecrop.labels.balance import deal_kinds
 from facecrop.labels.groups import Groups
-from facecrop.labels.order import hashed_order
+from facecrop.labels.order import hashed_order, words
+from facecrop.labels.people import Numbers, People
 from facecrop.labels.sampling import Sampling
 
 Strategy = Literal["random", "profile", "stratified", "kfold", "final"]
-Numbers = NDArray[np.int64]
-
 _USUAL, _FINAL = 0.2, 0.05
 LARGE_GROUP = 5
 """Groups of more people than this are reported: one wrong link may have joined them."""
@@ -40,10 +36,10 @@ class SplitSettings(Settings):
     """Of `kfold`."""
     seed: int = Field(default=0, ge=0, lt=1 << 63)
     """Which of all good splits it is."""
-    radius: int = Field(default=10, ge=0, le=15)
+    radius: int = Field(default=14, ge=0, le=15)
     """Bits by which the hashes of two pictures may differ for them to be compared as duplicates; a
     border of 4 % cut off an aligned face changes 10."""
-    agreement: float = Field(default=0.9, gt=0, le=1)
+    agreement: float = Field(default=0.95, gt=0, le=1)
     """How far the registered pixels of two pictures must agree to be one photograph. Compressed,
     resized or cropped again, photographs agree by 0.97 and more."""
     sampling: Sampling = Sampling()
@@ -63,86 +59,6 @@ class SplitSettings(Settings):
         usual = _FINAL if self.strategy == "final" else _USUAL
         val = usual if self.val_fraction is None else self.val_fraction
         return val, 1 - val
-
-
-@dataclass(frozen=True, slots=True)
-class People:
-    """The persons of a dataset, sorted by profile.
-
-    Args:
-        profiles: (P,) their profiles.
-        of_rows: (N,) the person of each record.
-        cells: (P,) what each is counted as, in `cell_names`.
-        cell_names: `male young`, `female old (left out)`, and so on.
-        counts: (P, C) how much of each class each holds, for the solver.
-    """
-
-    profiles: list[str]
-    of_rows: Numbers
-    cells: Numbers
-    cell_names: list[str]
-    counts: Numbers
-
-
-def usable_rows(status: pa.ChunkedArray, kept: pa.ChunkedArray) -> NDArray[np.bool_]:
-    """Return which records a training can use, (N,): kept ones that have a crop."""
-    has_crop = pc.is_in(status, value_set=pa.array([Status.OK, Status.FALLBACK], pa.string()))
-    return np.asarray(pc.and_(has_crop, kept).to_numpy(), bool)
-
-
-def people_of(profiles: pa.ChunkedArray, labels: pa.Table, usable: NDArray[np.bool_]) -> People:
-    """Gather the persons and count what each would bring into a fold.
-
-    A person counts in its cell, gender x age group, and with its pictures in theirs, which the
-    mask divides further; those without a usable picture, and those the age policy leaves out (by
-    their official group), have cells of their own, so that they too lie evenly.
-
-    Args:
-        profiles: (N,) of each record.
-        labels: (N,) rows with mask, gender, age and age_group.
-        usable: (N,) as `usable_rows` returns it.
-    """
-    names = pc.unique(profiles).sort()
-    of_rows = pc.index_in(profiles, value_set=names).to_numpy().astype(np.int64)
-    gender = _codes(labels["gender"], GENDERS)
-    group = _codes(pc.coalesce(labels["age_group"], OFFICIAL.groups(labels["age"])), AGE_GROUPS)
-    base = gender * (len(AGE_GROUPS) + 1) + group
-    n_base = (len(GENDERS) + 1) * (len(AGE_GROUPS) + 1)
-    used = np.zeros(len(names), bool)
-    used[of_rows[usable]] = True
-    cells = np.zeros(len(names), np.int64)
-    cells[of_rows] = base
-    cells += n_base * ~used
-    pictures = (base + n_base * ~usable) * (len(MASKS) + 1) + _codes(labels["mask"], MASKS)
-    # People weigh as much as all their pictures, so that neither is balanced at the other's cost.
-    weight = max(round(len(of_rows) / max(len(names), 1)), 1)
-    counts = np.concatenate(
-        [_table(np.arange(len(names)), cells) * weight, _table(of_rows, pictures)], axis=1
-    )
-    return People(names.to_pylist(), of_rows, cells, _cell_names(), counts)
-
-
-def _table(rows: Numbers, columns: Numbers) -> Numbers:
-    """Count pairs: a row for each number from 0 to the largest, a column for each that occurs."""
-    there, column = np.unique(columns, return_inverse=True)
-    n_rows = int(rows.max(initial=-1)) + 1
-    flat = np.bincount(rows * len(there) + column, minlength=n_rows * len(there))
-    return np.asarray(flat.reshape(n_rows, len(there)), np.int64)
-
-
-def _codes(values: pa.ChunkedArray, words: Sequence[str]) -> Numbers:
-    """Return the place of each value in `words`, their number where it is unknown."""
-    found = pc.fill_null(pc.index_in(values, value_set=pa.array(words, pa.string())), len(words))
-    return np.asarray(found.to_numpy(), np.int64)
-
-
-def _cell_names() -> list[str]:
-    return [
-        f"{gender} {group}{left_out}"
-        for left_out in ("", " (left out)")
-        for gender in (*GENDERS, "?")
-        for group in (*AGE_GROUPS, "?")
-    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,11 +157,9 @@ def _deal(
 ) -> Placement:
     """Give a fold to every group that has none."""
     shares = np.array(settings.shares)
-    counts = people.counts
     if settings.strategy == "profile":
-        counts = np.ones((len(groups), 1), np.int64)
-    base = np.zeros((len(shares), counts.shape[1]), np.int64)
-    np.add.at(base, held[held >= 0], counts[held >= 0])
+        alike = np.zeros(len(groups), np.int64)
+        people = replace(people, kinds=np.ones((1, 1), np.int64), kind=alike)
     free = held < 0
     free[list(bridges)] = False
     names, inverse = np.unique(groups[free], return_inverse=True)
@@ -254,20 +168,44 @@ def _deal(
             f"{len(shares)} folds need at least {len(shares)} people who can be parted, "
             f"there are {len(np.unique(groups))}; ask for fewer folds or add people"
         )
-    totals = np.zeros((len(names), counts.shape[1]), np.int64)
-    np.add.at(totals, inverse, counts[free])
     ranks = np.empty(len(names), np.int64)
     order = hashed_order((people.profiles[name] for name in names.tolist()), settings.seed)
     ranks[order] = np.arange(len(names))
     folds = held.copy()
     if len(names):
-        folds[free] = deal(totals, shares, ranks, base)[inverse]
+        kinds, kind = _kinds_of_groups(people, free, inverse)
+        base = people.held_by(held, len(shares))
+        folds[free] = deal_kinds(kinds, kind, shares, ranks, base)[inverse]
     return Placement(folds, groups, bridges)
 
 
-def deal_images(paths: Sequence[str], settings: SplitSettings) -> Numbers:
+def _kinds_of_groups(
+    people: People, free: NDArray[np.bool_], group: Numbers
+) -> tuple[Numbers, Numbers]:
+    """Return the different rows of what groups hold, and which of them each group's is.
+
+    Args:
+        people: With their own kinds.
+        free: (P,), who is in a group.
+        group: (F,), the number of the group of each of these.
+    """
+    own = people.kind[free]
+    several = np.bincount(group) > 1
+    kind = np.zeros(len(several), np.int64)
+    kind[group] = own
+    kind[several] = len(people.kinds) + np.arange(several.sum())
+    of_several = several[group]
+    sums = np.zeros((int(several.sum()), people.kinds.shape[1]), np.int64)
+    np.add.at(sums, kind[group[of_several]] - len(people.kinds), people.kinds[own[of_several]])
+    used, place = np.unique(kind, return_inverse=True)
+    every = np.concatenate([people.kinds, sums])[used]
+    kinds, merged = np.unique(every, axis=0, return_inverse=True)
+    return kinds, merged.reshape(-1)[place.reshape(-1)]
+
+
+def deal_images(paths: pa.ChunkedArray, settings: SplitSettings) -> Numbers:
     """Deal single images into folds, whoever they show: the leak that `random` is there to show."""
-    order = hashed_order(paths, settings.seed)
+    order = hashed_order(words(paths), settings.seed)
     borders = np.cumsum(settings.shares)[:-1] * len(paths)
     folds = np.empty(len(paths), np.int64)
     folds[order] = np.searchsorted(np.rint(borders), np.arange(len(paths)), side="right")

@@ -77,7 +77,7 @@ def rewritten(out: Path, column: str, rows: list[int], value: object) -> None:
     field = made.table.schema.field(column)
     table = made.table.set_column(at, field, pa.array(values, field.type))
     facts = {key: made.certificate[key] for key in ("links", "set_aside", "cells")}
-    write_split(out, "default", table, made.settings, facts)
+    write_split(out, "default", [table], made.settings, facts)
 
 
 def test_a_person_in_two_folds_is_found(out: Path) -> None:

@@ -151,7 +151,7 @@ def test_people_with_one_photograph_in_two_versions_stay_together(
     tmp_path: Path, *, mirror: bool
 ) -> None:
     out, people = near_duplicates(tmp_path, mirror=mirror)
-    result = split(out, settings=read_settings({"radius": 14}))
+    result = split(out)
     folds = folds_of(out)
     assert folds[people[0]] == folds[people[7]]
     assert result.links == {"mirror" if mirror else "pixels": 1}
@@ -170,6 +170,16 @@ def test_near_hashes_without_near_pixels_join_nobody(tmp_path: Path) -> None:
     result = split(out)
     assert result.candidates >= 45
     assert result.groups == 10
+
+
+def test_where_very_many_pictures_look_alike_it_is_said_what_was_compared(tmp_path: Path) -> None:
+    rows = [record(person, "normal") for person in names(300)]
+    for number, row in enumerate(rows):
+        row["phash"] = number
+    result = split(write_dataset(tmp_path, rows))
+    (warning,) = [one for one in result.warnings if "look alike" in one]
+    assert "bits were compared, not 14; copies that are cropped may be missed" in warning
+    assert result.candidates < 64 * 300
 
 
 def test_a_large_group_is_reported(tmp_path: Path) -> None:
