@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from facecrop.cli.console import console, duration, plural
-from facecrop.cli.preprocess import print_outcomes, print_scan
+from facecrop.cli.preprocess import print_left, print_outcomes, print_scan
 
 
 def merge(
@@ -32,11 +32,4 @@ def merge(
         soft_wrap=True,
     )
     print_outcomes(where, result)
-    if result.orphans:
-        where.print(
-            f"{plural(result.orphans, 'label correction')} without a picture "
-            f"(facecrop relabel {result.out} --log)",
-            soft_wrap=True,
-        )
-    if result.contact:
-        where.print(f"look at it:  {result.contact}", soft_wrap=True)
+    print_left(where, result)

@@ -179,14 +179,7 @@ def _print_result(where: "Console", result: "PreprocessResult", shard: str | Non
             for part, seconds in progress.seconds.most_common(_SHOWN_PARTS)
         ]
         where.print(table("", ["part", "of the workers' time", "model calls"], parts))
-    if result.orphans:
-        where.print(
-            f"{plural(result.orphans, 'label correction')} without a picture "
-            f"(facecrop relabel {result.out} --log)",
-            soft_wrap=True,
-        )
-    if result.contact:
-        where.print(f"look at it:  {result.contact}", soft_wrap=True)
+    print_left(where, result)
     if shard is not None:
         where.print(f"next:        the other shards, then facecrop merge {result.out}")
         return
@@ -213,6 +206,18 @@ def print_outcomes(where: "Console", result: "PreprocessResult") -> None:
     ]
     if rows:
         where.print(table("", ["status", "reason", "what it means", "images"], rows))
+
+
+def print_left(where: "Console", result: "PreprocessResult") -> None:
+    """Print what is left to look at."""
+    if result.orphans:
+        where.print(
+            f"{plural(result.orphans, 'label correction')} without a picture "
+            f"(facecrop relabel {result.out} --log)",
+            soft_wrap=True,
+        )
+    if result.contact:
+        where.print(f"look at it:  {result.contact}", soft_wrap=True)
 
 
 def print_scan(where: "Console", result: "PreprocessResult") -> None:

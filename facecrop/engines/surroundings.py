@@ -3,7 +3,7 @@
 import contextlib
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _KEPT_BYTES = str(64 << 20)
@@ -12,10 +12,14 @@ _ALLOCATOR = {"MALLOC_TRIM_THRESHOLD_": _KEPT_BYTES, "MALLOC_MMAP_THRESHOLD_": _
 again: 74 page faults a picture."""
 
 
-@contextlib.contextmanager
-def surroundings(threads: int) -> Iterator[None]:
+def surroundings(threads: int) -> contextlib.AbstractContextManager[None]:
     """Let processes that are started now use so many threads, and keep the memory they free."""
-    changes = dict.fromkeys(_THREADS, str(threads)) | _ALLOCATOR
+    return variables(dict.fromkeys(_THREADS, str(threads)) | _ALLOCATOR)
+
+
+@contextlib.contextmanager
+def variables(changes: Mapping[str, str]) -> Iterator[None]:
+    """Set variables of the environment, and what they were at the end of the block."""
     before = {name: os.environ.get(name) for name in changes}
     os.environ.update(changes)
     try:

@@ -8,7 +8,6 @@ size moves all boxes. Here each picture has a batch of its own and the least pad
 gives a single picture: the boxes are its boxes.
 """
 
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from facecrop.config import Settings
+from facecrop.engines.surroundings import variables
 from facecrop.errors import MissingExtraError, WeightsError
 from facecrop.images.findings import Boxes, Candidate
 from facecrop.images.frames import Box, Image
@@ -188,18 +188,10 @@ def _silent_ultralytics() -> Iterator[None]:
             "YOLO_VERBOSE": "false",
             "YOLO_CONFIG_DIR": folder,
         }
-        before = {name: os.environ.get(name) for name in wanted}
-        os.environ.update(wanted)
-        try:
+        with variables(wanted):
             import ultralytics  # noqa: F401, PLC0415 - heavy; imported for what it does on import
 
             yield
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    os.environ.pop(name, None)
-                else:
-                    os.environ[name] = value
 
 
 def _backend(path: Path, device: Any) -> Any:
