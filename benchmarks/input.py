@@ -31,7 +31,8 @@ from facecrop.images.codec import decode_crop
 from facecrop.images.recipe import load_recipe
 from facecrop.training.augment import Augment, Batch
 from facecrop.training.batches import Examples, Loader, batches, epoch_order
-from facecrop.training.pixels import Pixels, as_input, open_pixels
+from facecrop.training.crops import as_input
+from facecrop.training.pixels import Pixels, open_pixels
 from facecrop.training.records import Records, read_records
 from facecrop.training.settings.augment import AugmentSettings, ColorJitter, Flip
 

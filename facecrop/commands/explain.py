@@ -160,8 +160,8 @@ class _View:
         asked: tuple[str, ...],
         batch_size: int,
     ) -> None:
+        from facecrop.training.crops import as_input, read_crop  # noqa: PLC0415 - likewise
         from facecrop.training.explain.heat import Geometry  # noqa: PLC0415 - cv2
-        from facecrop.training.pixels import as_input, read_crop  # noqa: PLC0415 - likewise
 
         self._trained, self._dataset, self._index = trained, dataset, index
         self._asked, self._batch_size = asked, batch_size

@@ -18,10 +18,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facecrop.errors import StoreError, TableError
-from facecrop.images.codec import DECODE_VERSION, decode_crop
-from facecrop.images.frames import Image
+from facecrop.errors import StoreError
+from facecrop.images.codec import DECODE_VERSION
 from facecrop.index import write_atomic
+from facecrop.training.crops import Size, as_input, read_crop, windows
 from facecrop.training.regions import clipped, moved
 
 FOLDER = Path(".store") / "pixels"
@@ -37,9 +37,6 @@ _KEPT = 4
 _AT_ONCE = 32
 """Pictures that a thread takes at a time: enough that taking them costs nothing."""
 _LEVELS = np.arange(256, dtype=np.int64)
-_CURE = "run facecrop preprocess again with --verify"
-
-Size = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,94 +135,6 @@ def open_pixels(
     with contextlib.suppress(OSError):  # how new a file is only decides what is pruned
         os.utime(file)
     return found
-
-
-def read_crop(out: Path, image: str, digest: bytes) -> Image:
-    """Return a crop, (h, w, 3) uint8, if it is the one that the index names.
-
-    Args:
-        out: The dataset.
-        image: The crop, relative to it.
-        digest: sha256 of its bytes.
-
-    Raises:
-        TableError: It is missing, cannot be decoded, or is another one.
-    """
-    decoded = decode_crop(crop_bytes(out, image, digest))
-    if decoded.image is None:
-        raise TableError(f"{out / image} cannot be decoded ({decoded.reason}); {_CURE}")
-    return decoded.image
-
-
-def crop_bytes(out: Path, image: str, digest: bytes) -> bytes:
-    """Return the bytes of a crop, if it is the one that the index names.
-
-    Args:
-        out: The dataset.
-        image: The crop, relative to it.
-        digest: Their sha256.
-
-    Raises:
-        TableError: It is missing, or is another one.
-    """
-    path = out / image
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise TableError(f"{path} cannot be read ({error.strerror}); {_CURE}") from None
-    if sha256(data).digest() != digest:
-        raise TableError(f"{path} is not the crop that the index names; {_CURE}")
-    return data
-
-
-def as_input(image: Image, size: Size, center_crop: Size | None = None) -> Image:
-    """Return a decoded crop as the network's input: the one way there, for every picture.
-
-    The middle is cut out first (what a smaller crop has of it), then the picture is stretched:
-    averages over areas if neither side grows, else linear interpolation.
-
-    Args:
-        image: (h, w, 3) uint8.
-        size: Height and width of the result.
-        center_crop: Height and width of the middle.
-
-    Returns:
-        (H, W, 3) uint8.
-    """
-    if center_crop is not None:
-        start, inner = _middle(np.array(image.shape[:2]), np.array(center_crop))
-        (top, left), (bottom, right) = start.tolist(), (start + inner).tolist()
-        image = image[top:bottom, left:right]
-    height, width = size
-    if image.shape[:2] == size:
-        return image
-    grows = image.shape[0] < height or image.shape[1] < width
-    how = cv2.INTER_LINEAR if grows else cv2.INTER_AREA
-    return np.asarray(cv2.resize(image, (width, height), interpolation=how), np.uint8)
-
-
-def windows(crops: NDArray[np.int64], center_crop: Size | None) -> NDArray[np.float64]:
-    """Return which part of each crop becomes the input.
-
-    Args:
-        crops: (N, 2) height and width of each, pixels.
-        center_crop: Height and width that are cut from the middle; None: all of it.
-
-    Returns:
-        (N, 4) x0, y0, x1, y1 as fractions of the crop.
-    """
-    wanted = crops if center_crop is None else np.array(center_crop)
-    start, inner = (part[:, ::-1] for part in _middle(crops, wanted))
-    sides = crops[:, ::-1]
-    return np.hstack([start / sides, (start + inner) / sides])
-
-
-def _middle(
-    size: NDArray[np.int64], wanted: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return where a cut from the middle begins and how large it is, (..., 2) each."""
-    inner = np.minimum(size, wanted)
-    return (size - inner) // 2, inner
 
 
 def pixels_key(digests: Sequence[bytes], size: Size, center_crop: Size | None) -> str:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from facecrop.errors import ConfigError, TableError
 from facecrop.index import Status
 from facecrop.labels.ages import OFFICIAL
-from facecrop.training.pixels import Size, as_input, read_crop
+from facecrop.training.crops import Size, as_input, read_crop
 from facecrop.training.pool import pool
 from facecrop.training.predictions import WORDS, Floats, Ints, Predictions
 from facecrop.training.task import JOINT, Answer

@@ -9,7 +9,7 @@ from made_datasets import names, seven_of, texture, write_dataset
 from program import PROGRAM, environment, facecrop, typed
 from small_run import TINY, small_dataset
 
-from facecrop.cli.audit import visible
+from facecrop.cli.audit_print import visible
 from facecrop.commands.audit_files import ISSUES
 from facecrop.config import override, plain, toml_text, validate
 from facecrop.training.settings import TrainSettings

@@ -26,12 +26,12 @@ from facecrop.images.frames import Box
 from facecrop.images.render import Render, Resize, render
 from facecrop.index import INDEX_SCHEMA, read_table, write_table
 from facecrop.labels.ages import OFFICIAL
+from facecrop.training.crops import as_input
 from facecrop.training.explain.gradcam import grad_cam, questions
 from facecrop.training.explain.heat import Geometry, Places, cover
 from facecrop.training.explain.sheet import Look, Shown, draw_sheet, overlay
 from facecrop.training.models.build import build_model
 from facecrop.training.models.network import Model, Network
-from facecrop.training.pixels import as_input
 from facecrop.training.settings import TrainSettings
 from facecrop.training.task import Task
 

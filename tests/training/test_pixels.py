@@ -15,7 +15,8 @@ from program import environment
 
 from facecrop.errors import StoreError, TableError
 from facecrop.images.codec import decode, encode
-from facecrop.training.pixels import Pixels, as_input, open_pixels
+from facecrop.training.crops import as_input
+from facecrop.training.pixels import Pixels, open_pixels
 
 SIZES = [(40, 30), (64, 48), (33, 57), (20, 64), (8, 9)]
 

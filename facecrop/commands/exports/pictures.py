@@ -17,7 +17,7 @@ from facecrop.images.formats import sniff
 from facecrop.images.readers import FaultError, open_picture
 from facecrop.index import CARD_FILE
 from facecrop.labels.paths import unescape
-from facecrop.training.pixels import crop_bytes
+from facecrop.training.crops import crop_bytes
 
 _AS_THEY_ARE = frozenset({"jpeg", "png", "webp", "bmp", "gif"})
 """Formats that every tool reads alike, if the picture is stored upright."""

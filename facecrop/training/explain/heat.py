@@ -9,7 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from facecrop.images.frames import points_in_crops
-from facecrop.training.pixels import Size, windows
+from facecrop.training.crops import Size, windows
 from facecrop.training.regions import FACE, clipped, moved, padded, regions_of
 
 PARTS = ("face", "person", "background")
