@@ -59,7 +59,7 @@ class Limits(Settings):
     """Cosine between two faces of one person; for SFace, OpenCV's own value."""
     radius: int = Field(default=14, ge=0, le=15)
     """Bits by which the hashes of two pictures may differ for them to be compared."""
-    agreement: float = Field(default=0.95, gt=0, le=1)
+    agreement: float = Field(default=0.93, gt=0, le=1)
     """How far the registered pixels of two pictures must agree to be one photograph."""
     suspect: float = Field(default=0.5, gt=0, lt=1)
     """Probability that a label is wrong. The best threshold for F1 is half of the F1 that it

@@ -263,9 +263,3 @@ def _rows(left: Rows, right: Rows, members: Rows, bounds: Rows) -> Iterator[Rows
             others = b[b > row] if one == two else b
             if len(others):
                 yield np.sort(np.stack([np.full_like(others, row), others], axis=1), axis=1)
-
-
-def distances(hashes: Hashes, pairs: Rows, flip: int = 0) -> Rows:
-    """Return in how many bits the hashes of each pair differ, (M,) int64."""
-    difference = hashes[pairs[:, 0]] ^ hashes[pairs[:, 1]] ^ np.uint64(flip)
-    return np.asarray(np.bitwise_count(difference), np.int64)

@@ -1,6 +1,7 @@
 """What every exporter in the table does, whoever wrote it."""
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,8 +17,9 @@ from facecrop.commands.export import KINDS
 from facecrop.commands.exports.folder import MARKER
 from facecrop.commands.exports.table import EXPORTERS
 from facecrop.commands.split import split
+from facecrop.config import read_toml
 from facecrop.errors import ConfigError, TableError
-from facecrop.index import read_table
+from facecrop.index import CARD_FILE, read_table
 from facecrop.labels.paths import unescape
 
 REJECTED = "000003_male_Asian_50/mask2.png"
@@ -104,6 +106,30 @@ def test_what_somebody_else_wrote_is_never_replaced(out: Path, kind: str, tmp_pa
 def test_no_export_lies_in_the_dataset_or_its_raw_folder(out: Path, kind: str, place: str) -> None:
     with pytest.raises(ConfigError, match="export to a folder outside"):
         facecrop.export(out, out.parent / place, to=kind, overwrite=True)
+
+
+@pytest.mark.parametrize("inside", ["dataset", "raw"])
+def test_an_export_that_holds_the_dataset_or_its_raw_folder_is_not_replaced(
+    out: Path, inside: str, tmp_path: Path
+) -> None:
+    target, raw = tmp_path / "export", out.resolve() / str(read_toml(out / CARD_FILE)["raw"])
+    facecrop.export(out, target, to="imagefolder")
+    copy = tmp_path / "dataset"
+    shutil.copytree(out, copy)
+    (target / "inner").mkdir()
+    if inside == "dataset":
+        shutil.move(copy, target / "inner" / "dataset")
+        copy = target / "inner" / "dataset"
+    else:
+        shutil.copytree(raw, target / "inner" / "raw")
+        card = (copy / CARD_FILE).read_text()
+        (copy / CARD_FILE).write_text(
+            re.sub(r'(?m)^raw = ".*"$', 'raw = "../export/inner/raw"', card)
+        )
+    before = content(target)
+    with pytest.raises(ConfigError, match="export to a folder beside it"):
+        facecrop.export(copy, target, to="imagefolder", overwrite=True)
+    assert content(target) == before
 
 
 @pytest.mark.parametrize("kind", [kind for kind in EXPORTERS if kind != "labelstudio"])

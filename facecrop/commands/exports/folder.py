@@ -45,7 +45,7 @@ def export_folder(
     Args:
         target: Where it shall be.
         facts: What `export.toml` says.
-        apart: Folders in which it must not lie, by what they are.
+        apart: Folders in which it must not lie, and which must not lie in it, by what they are.
         overwrite: Replace an earlier export; nothing else is ever replaced.
 
     Raises:
@@ -79,6 +79,8 @@ def _check(target: Path, whole: Path, apart: Mapping[str, Path], *, overwrite: b
     for what, folder in apart.items():
         if whole == folder.resolve() or folder.resolve() in whole.parents:
             raise ConfigError(f"{target} lies in {what} {folder}; export to a folder outside")
+        if whole in folder.resolve().parents:
+            raise ConfigError(f"{target} holds {what} {folder}; export to a folder beside it")
     if whole.exists() and not whole.is_dir():
         raise ConfigError(f"{target} is a file; name a folder")
     if not whole.is_dir() or not any(whole.iterdir()):

@@ -95,6 +95,10 @@ class Pictures:
             name, data = f"{name}.png", encode(image, "png", 0)
         file = folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
+        if file.exists():
+            raise TableError(
+                f"{path}: another picture becomes {name}, too; rename one, or export --images crops"
+            )
         if self.link and as_it_is:
             file.symlink_to((self.folder / self._on_disk(path)).resolve())
         else:
