@@ -1,5 +1,6 @@
 """`facecrop tune` on the command line."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +10,7 @@ from facecrop.cli.console import console, table
 
 if TYPE_CHECKING:
     from facecrop.commands.tune import TuneResult
+    from facecrop.training.progress import Progress
 
 
 def tune(
@@ -33,6 +35,16 @@ def tune(
         bool,
         typer.Option("--ignore-requires", help="Use a preset on a dataset it was not made for."),
     ] = False,
+    engine: Annotated[
+        str, typer.Option(help="serial, or ray: several trials at a time by Ray Tune.")
+    ] = "serial",
+    address: Annotated[
+        str | None, typer.Option(help="Of the Ray cluster: auto, or HOST:PORT.")
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Trials at a time on Ray.", show_default="its GPUs, else CPUs"),
+    ] = None,
 ) -> None:
     """Search the settings that validation likes best, run after run."""
     from facecrop.cli.train import Reporter  # noqa: PLC0415 - keeps --help fast
@@ -52,9 +64,17 @@ def tune(
             split=split,
             device=device,
             ignore_requires=ignore_requires,
-            report=report,
+            engine=engine,
+            workers=workers,
+            address=address,
+            report=report if engine == "serial" else lambda told: report(_named(told)),
         )
     _print(result, out, preset)
+
+
+def _named(progress: "Progress") -> "Progress":
+    """Return it with the name of the run in its line, as several are in training."""
+    return replace(progress, member=progress.run)
 
 
 def _print(result: "TuneResult", out: Path, preset: str | None) -> None:

@@ -1,16 +1,25 @@
 """`facecrop tune`: search the settings that validation likes best, run after run."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from facecrop.commands.train import train
+from facecrop.commands.tune_study import (
+    ENDED,
+    METRICS,
+    RUN,
+    Attempt,
+    GivenUpError,
+    draw,
+    falls_behind,
+    name_run,
+    open_study,
+)
 from facecrop.errors import ConfigError, MissingExtraError
 from facecrop.index import INDEX_FILE, read_table
-from facecrop.training.settings.space import Range, Space, read_space
+from facecrop.training.settings.space import Space, read_space
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
@@ -19,18 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Tried", "TuneResult", "tune"]
 
-_RUN = "run"
-_METRICS: dict[str, Literal["maximize", "minimize"]] = {
-    "f1": "maximize",
-    "official_f1": "maximize",
-    "accuracy": "maximize",
-    "loss": "minimize",
-}
-_ROWS = {"loss": "val_loss"}
-"""Columns of `metrics.csv` that have another name than the metric."""
-_ENDED = ("COMPLETE", "PRUNED")
-_CALM = 3
-"""Epochs in which no trial is given up: the first ones tell little."""
+ENGINES = ("serial", "ray")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +69,6 @@ class TuneResult:
     best: Tried | None
 
 
-class _GivenUpError(Exception):
-    """A trial is worse than the others were at its age; ends its training."""
-
-
 def tune(
     out: Path | str,
     *,
@@ -88,6 +82,9 @@ def tune(
     split: str = "default",
     device: str = "auto",
     ignore_requires: bool = False,
+    engine: str = "serial",
+    workers: int | None = None,
+    address: str | None = None,
     report: "Report | None" = None,
 ) -> TuneResult:
     """Search the settings that validation likes best, run after run.
@@ -109,113 +106,68 @@ def tune(
         split: Whose fold 0 is validation.
         device: As in `train`.
         ignore_requires: Likewise.
-        report: Likewise.
+        engine: `serial`, one trial after the other, or `ray`: several at a time by Ray Tune. Both
+            go on with what the other began.
+        workers: Trials at a time on Ray; None for as many as it has GPUs, else CPUs.
+        address: Of the Ray cluster, `auto` or `host:6379`, whose machines all see the dataset under
+            this path; None for that of RAY_ADDRESS, else for a Ray on this machine.
+        report: As in `train`; on Ray it hears of ends of epochs alone.
 
     Raises:
         FacecropError: Something the user can mend; the search goes on after that.
     """
     if find_spec("optuna") is None:
         raise MissingExtraError('a search needs optuna: pip install "facecrop[train]"')
-    if metric not in _METRICS:
-        raise ConfigError(f"no metric {metric!r} to search by; choose from: {', '.join(_METRICS)}")
+    if metric not in METRICS:
+        raise ConfigError(f"no metric {metric!r} to search by; choose from: {', '.join(METRICS)}")
+    _check_engine(engine, workers, address)
     out = Path(out)
     read_table(out / INDEX_FILE, ["path"])  # there is a dataset, or this says how to make one
     wanted = read_space(space)
     file = out / "runs" / f"{study}.tune.sqlite"
     file.parent.mkdir(exist_ok=True)
-    search = _open(file, study, metric, seed)
-    _take_up_interrupted(search)
+    search = open_study(file, study, metric, seed, parallel=engine == "ray")
+    attempt = Attempt(out, metric, preset, tuple(settings), split, device, ignore_requires)
+    left = trials - sum(trial.state.name in ENDED for trial in search.trials)
+    if left > 0 and engine == "ray":
+        from facecrop.commands.tune_ray import OnRay  # noqa: PLC0415 - an extra, slow to import
 
-    from optuna import TrialPruned  # noqa: PLC0415 - heavy
-
-    def attempt(trial: "Trial") -> float:
-        chosen = [*settings, *(f"{key}={_drawn(trial, key, r)}" for key, r in _items(wanted))]
-        old = trial.user_attrs.get(_RUN)
-        name = old or f"{study}-{trial.number:03d}"
-        trial.set_user_attr(_RUN, name)
-        going_on = (out / "runs" / name / "run.json").exists()
-        try:
-            result = train(
-                out,
-                preset=None if going_on else preset,
-                settings=() if going_on else chosen,
-                name=None if going_on else name,
-                resume=name if going_on else None,
-                split=split,
-                device=device,
-                ignore_requires=ignore_requires,
-                report=lambda progress: _watch(trial, metric, progress, report),
-            )
-        except _GivenUpError:
-            raise TrialPruned from None
-        except ConfigError:
-            if not (out / "runs" / name / "metrics.csv").exists():
-                raise  # nothing was trained: what is wrong, is wrong with every trial
-            raise TrialPruned from None  # the loss is no number: a bad place to look
-        return result.scores[_ROWS.get(metric, metric)]
-
-    left = trials - sum(trial.state.name in _ENDED for trial in search.trials)
-    if left > 0:
-        search.optimize(attempt, n_trials=left)
+        OnRay(search, wanted, attempt, report).run(left, workers, address)
+    elif left > 0:
+        _one_by_one(search, wanted, attempt, left, report)
     return _result(search, study, file, metric)
 
 
-def _items(space: Space) -> list[tuple[str, Range]]:
-    return list(space.ranges.items())
+def _check_engine(engine: str, workers: int | None, address: str | None) -> None:
+    if engine not in ENGINES:
+        raise ConfigError(f"no engine named {engine!r}; choose from: {', '.join(ENGINES)}")
+    if engine == "ray":
+        import facecrop.commands.tune_ray  # noqa: F401, PLC0415 - says what is not installed
+    elif address is not None:
+        raise ConfigError(f"--address {address} needs --engine ray")
+    elif workers is not None:
+        raise ConfigError(f"--workers {workers} needs --engine ray")
 
 
-def _open(file: Path, study: str, metric: str, seed: int) -> "Study":
-    import optuna  # noqa: PLC0415 - heavy
+def _one_by_one(
+    search: "Study", space: Space, attempt: Attempt, left: int, report: "Report | None"
+) -> None:
+    from optuna import TrialPruned  # noqa: PLC0415 - heavy
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    search = optuna.create_study(
-        storage=f"sqlite:///{file}",
-        study_name=study,
-        direction=_METRICS[metric],
-        sampler=optuna.samplers.TPESampler(seed=seed),
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=_CALM, n_warmup_steps=_CALM),
-        load_if_exists=True,
-    )
-    before = search.user_attrs.get("metric", metric)
-    if before != metric:
-        raise ConfigError(
-            f"search {study!r} looks at {before!r}, not {metric!r}: give another --study"
-        )
-    search.set_user_attr("metric", metric)
-    return search
+    def objective(trial: "Trial") -> float:
+        def watch(progress: "Progress") -> None:
+            if report is not None:
+                report(progress)
+            if falls_behind(trial, attempt.metric, progress):
+                raise GivenUpError
 
+        drawn = draw(trial, space)
+        try:
+            return attempt.train(name_run(trial, search.study_name), drawn, watch)
+        except GivenUpError:
+            raise TrialPruned from None
 
-def _take_up_interrupted(search: "Study") -> None:
-    """Give trials that a killed or interrupted process left behind to the next ones."""
-    from optuna.trial import TrialState  # noqa: PLC0415 - heavy
-
-    latest = {trial.user_attrs.get(_RUN, str(trial.number)): trial for trial in search.trials}
-    for trial in latest.values():
-        if trial.state == TrialState.RUNNING:
-            search.tell(trial.number, state=TrialState.FAIL)
-        if trial.state in (TrialState.RUNNING, TrialState.FAIL):
-            search.enqueue_trial(trial.params, user_attrs=dict(trial.user_attrs))
-
-
-def _drawn(trial: "Trial", key: str, wanted: Range) -> str:
-    """Return what a trial draws for a setting, as TOML."""
-    if wanted.choices is not None:
-        return json.dumps(trial.suggest_categorical(key, wanted.choices))
-    low, high = wanted.low or 0, wanted.high or 0
-    if wanted.whole:
-        return str(trial.suggest_int(key, int(low), int(high), log=wanted.log))
-    return repr(trial.suggest_float(key, low, high, log=wanted.log))
-
-
-def _watch(trial: "Trial", metric: str, progress: "Progress", report: "Report | None") -> None:
-    """Pass progress on; give a trial up that falls behind the others."""
-    if report is not None:
-        report(progress)
-    if progress.ended is None:
-        return
-    trial.report(progress.ended[_ROWS.get(metric, metric)], progress.epoch)
-    if trial.should_prune():
-        raise _GivenUpError
+    search.optimize(objective, n_trials=left)
 
 
 def _result(search: "Study", study: str, file: Path, metric: str) -> TuneResult:
@@ -225,7 +177,7 @@ def _result(search: "Study", study: str, file: Path, metric: str) -> TuneResult:
             trial.state.name.lower(),
             trial.value,
             dict(trial.params),
-            trial.user_attrs.get(_RUN),
+            trial.user_attrs.get(RUN),
         )
         for trial in search.trials
     ]

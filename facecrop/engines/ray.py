@@ -86,7 +86,7 @@ class RayEngine:
         first = next(tasks, None)
         if first is None:
             return
-        with self._connected() as own:
+        with connected(self.address, self.workers) as own:
             crew = _Crew(self, make, first, tasks, pin=own)
             try:
                 yield from crew.run()
@@ -94,32 +94,42 @@ class RayEngine:
             finally:
                 crew.close()
 
-    @contextlib.contextmanager
-    def _connected(self) -> Iterator[bool]:
-        """Connect to a cluster, or start one; yield whether nobody else uses this machine's."""
-        address = self.address or os.environ.get("RAY_ADDRESS")  # set where Ray runs this as a job
-        if address:
-            _check(address)
-        if ray.is_initialized():
-            yield False
-            return
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        if address:
-            _connect(address)
-        else:
-            _start_own(self.workers or len(os.sched_getaffinity(0)))
-        try:
-            yield not address
-        finally:
-            ray.shutdown()
+
+@contextlib.contextmanager
+def connected(address: str | None, cpus: int | None, gpus: int | None = 0) -> Iterator[bool]:
+    """Connect to a cluster, or start one; yield whether it is this process's own.
+
+    Args:
+        address: As of the engine.
+        cpus: Of a Ray of our own; None for as many as this process may use.
+        gpus: Likewise; None for all that Ray finds.
+
+    Raises:
+        ConfigError: The cluster cannot be reached.
+    """
+    address = address or os.environ.get("RAY_ADDRESS")  # set where Ray runs this as a job
+    if address:
+        _check(address)
+    if ray.is_initialized():
+        yield False
+        return
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if address:
+        _connect(address)
+    else:
+        _start_own(cpus or len(os.sched_getaffinity(0)), gpus)
+    try:
+        yield not address
+    finally:
+        ray.shutdown()
 
 
-def _start_own(cpus: int) -> None:
+def _start_own(cpus: int, gpus: int | None) -> None:
     os.environ.setdefault("RAY_worker_niceness", "0")  # its own choice yields to everything else
     ray.init(
         address="local",
         num_cpus=cpus,
-        num_gpus=0,
+        num_gpus=gpus,
         include_dashboard=False,
         object_store_memory=_OBJECTS_BYTES,
         log_to_driver=False,

@@ -1,12 +1,13 @@
 """Searches: what may be drawn, that they go on where they were, and give up what falls behind."""
 
+import sys
 from pathlib import Path
 
 import pytest
 from small_run import TINY, small_dataset
 
 from facecrop.commands.tune import TuneResult, tune
-from facecrop.errors import ConfigError
+from facecrop.errors import ConfigError, MissingExtraError
 from facecrop.training.progress import Progress
 from facecrop.training.settings.space import read_space
 
@@ -48,6 +49,7 @@ def test_each_trial_is_a_run_with_what_was_drawn_and_more_trials_go_on(
     both = search(dataset, space, "a", 2)
     assert both.trials[0] == first.trials[0]
     assert [one.state for one in both.trials] == ["complete", "complete"]
+    assert both.trials[0].values != both.trials[1].values
     assert both.best is not None
     for one in both.trials:
         assert 1e-4 <= one.values["optim.lr"] <= 1e-2
@@ -82,6 +84,31 @@ def test_a_study_has_one_metric(dataset: Path, space: str) -> None:
         search(dataset, space, "c", 1, metric="accuracy")
     with pytest.raises(ConfigError, match="choose from: f1, official_f1"):
         search(dataset, space, "c", 1, metric="f2")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"engine": "local"}, "no engine named 'local'; choose from: serial, ray"),
+        ({"address": "head:6379"}, "--address head:6379 needs --engine ray"),
+        ({"workers": 2}, "--workers 2 needs --engine ray"),
+    ],
+)
+def test_options_of_an_engine_that_make_no_sense_are_refused(
+    tmp_path: Path, options: dict[str, object], said: str
+) -> None:
+    with pytest.raises(ConfigError, match=said):
+        search(tmp_path, "default", "d", 1, **options)
+
+
+def test_without_ray_the_engine_ray_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    for module in ("facecrop.engines.ray", "facecrop.commands.tune_ray"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    with pytest.raises(MissingExtraError, match=r'pip install "facecrop\[ray\]"'):
+        search(tmp_path, "default", "d", 1, engine="ray")
 
 
 def test_the_shipped_space_searches_what_report_002_searched() -> None:
