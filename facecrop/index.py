@@ -100,7 +100,7 @@ def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
         TableError: It is not there, or cannot be read.
     """
     if not path.exists():
-        raise TableError(f"{path} does not exist; run: facecrop preprocess RAW {path.parent}")
+        raise _no_table(path)
     try:
         # Without its buffer, which would hold all that is read a second time, compressed.
         return pq.read_table(path, columns=columns, pre_buffer=False)
@@ -135,6 +135,13 @@ def read_batches(path: Path) -> Iterator[pa.Table]:
         raise TableError(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
 
 
+def _no_table(path: Path) -> TableError:
+    out = path.parent
+    if (out / ".store" / "shards").is_dir():
+        return TableError(f"{path} does not exist yet; run: facecrop merge {out}")
+    return TableError(f"{path} does not exist; run: facecrop preprocess RAW {out}")
+
+
 def read_columns(path: Path, columns: list[str], rows: int) -> Iterator[pa.Table]:
     """Read some columns of a Parquet table, a file or a folder of parts, so many rows at a time.
 
@@ -142,7 +149,7 @@ def read_columns(path: Path, columns: list[str], rows: int) -> Iterator[pa.Table
         TableError: It is not there, or cannot be read.
     """
     if not path.exists():
-        raise TableError(f"{path} does not exist; run: facecrop preprocess RAW {path.parent}")
+        raise _no_table(path)
     waiting: list[pa.RecordBatch] = []
     size = 0
     for batch in _stored_batches(path, columns, rows):

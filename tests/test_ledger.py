@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facecrop.commands.ledger import LEDGER_SCHEMA, Ledger
-from facecrop.errors import StoreError
+from facecrop.errors import StoreError, TableError
 from facecrop.images.rows import COLUMNS, Values
 from facecrop.index import INDEX_FILE, read_table
 from facecrop.labels.raw import RAW_COLUMNS, RawFile, Scan
@@ -107,3 +107,11 @@ def test_a_journal_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     ledger.add([finished("0000/0.jpg")])
     with pytest.raises(StoreError, match="cannot be written"):
         ledger.flush()
+
+
+def test_where_no_index_is_the_next_command_is_named(tmp_path: Path) -> None:
+    with pytest.raises(TableError, match=r"does not exist; run: facecrop preprocess RAW"):
+        read_table(tmp_path / INDEX_FILE)
+    (tmp_path / ".store" / "shards" / "1-of-2").mkdir(parents=True)
+    with pytest.raises(TableError, match=r"does not exist yet; run: facecrop merge"):
+        read_table(tmp_path / INDEX_FILE)

@@ -150,9 +150,7 @@ def _check(address: str) -> None:
 
 def _unreachable(address: str, error: Exception) -> ConfigError:
     said = str(error).strip().splitlines() or [type(error).__name__]
-    return ConfigError(
-        f"--address {address}: no Ray cluster there ({said[0]}); start one with: ray start --head"
-    )
+    return ConfigError(f"no Ray cluster at {address} ({said[0]}); start one with: ray start --head")
 
 
 def _connect(address: str) -> None:

@@ -98,5 +98,7 @@ def test_without_a_task_nobody_connects_to_anything(tmp_path: Path) -> None:
 
 def test_an_address_where_nobody_answers_is_said_soon(tmp_path: Path) -> None:
     engine = RayEngine(workers=1, address="127.0.0.1:1")
-    with pytest.raises(ConfigError, match=r"no Ray cluster there .*; start one with: ray start"):
+    with pytest.raises(
+        ConfigError, match=r"no Ray cluster at 127.0.0.1:1 .*; start one with: ray start"
+    ):
         list(engine.map(partial(Obedient, tmp_path), [Task([["a"]])]))
