@@ -123,6 +123,8 @@ def test_every_name_of_the_library_can_be_had_and_others_cannot() -> None:
         ["demo", "RAW", "--wrong-age", "2"],
         ["relabel", "OUT"],
         ["relabel", "OUT", "--log", "--reset"],
+        ["relabel", "OUT", "--log", "--latest"],
+        ["relabel", "OUT", "--set-policy", "official", "--latest"],
     ],
     ids=" ".join,
 )

@@ -1,7 +1,7 @@
 """`facecrop audit` on the command line."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -10,7 +10,7 @@ import typer
 from facecrop.cli.audit_print import print_checks, print_records
 from facecrop.cli.console import console, plural, stages
 from facecrop.cli.pictures import Pictures, detect
-from facecrop.errors import LimitError
+from facecrop.errors import ConfigError, LimitError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -108,6 +108,12 @@ def audit(
 
     where = console()
     if accept or withdraw:
+        _refuse_beside_decisions({
+            "--show-errors": show_errors, "--check": check, "--off": off, "--since": since,
+            "--fail-on": fail_on, "--propose": propose, "--run": run, "--train": train,
+            "--shortcuts": shortcuts, "--faces": faces, "--set": set_, "--serve": serve,
+            "--json": json_,
+        })  # fmt: skip
         _decide(where, out, accept or [], withdraw or [], reviewer=reviewer, reason=reason)
         return
     limits = library.read_limits(set_ or [])
@@ -142,6 +148,15 @@ def audit(
         _serve(where, out)
     if passed := library.breaches(result, fail_on or ()):
         raise LimitError("; ".join(passed))
+
+
+def _refuse_beside_decisions(options: Mapping[str, object]) -> None:
+    """End if there is an option that nothing would come of: decisions audit nothing."""
+    if given := [name for name, value in options.items() if value]:
+        raise ConfigError(
+            f"--accept and --withdraw only decide and audit nothing: give {', '.join(given)} in a "
+            "command of its own"
+        )
 
 
 def _decide(

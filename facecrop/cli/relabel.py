@@ -83,8 +83,7 @@ def relabel(
         raise typer.BadParameter("the dataset is missing", param_hint="OUT")
     if steps is not None and not undo:
         raise typer.BadParameter("a number goes with --undo", param_hint="N")
-    if from_labelstudio is not None and export is None:
-        raise typer.BadParameter("say where the manifest goes: --export", param_hint="--export")
+    _check_answers(from_labelstudio, export, latest=latest)
     asked = [bool(manifests or set_policy), undo, reset, log, export is not None, suggest_policy]
     if sum(asked) != 1:
         raise typer.BadParameter(
@@ -113,6 +112,14 @@ def relabel(
             who=who,
         )
         _print_result(result, taken_back=undo or reset, corrected=bool(manifests))
+
+
+def _check_answers(file: Path | None, manifest: Path | None, *, latest: bool) -> None:
+    """Refuse what belongs to answers of Label Studio and is not whole."""
+    if file is not None and manifest is None:
+        raise typer.BadParameter("say where the manifest goes: --export", param_hint="--export")
+    if latest and file is None:
+        raise typer.BadParameter("it goes with --from-labelstudio", param_hint="--latest")
 
 
 def _print_result(result: "RelabelResult", *, taken_back: bool, corrected: bool) -> None:

@@ -84,7 +84,7 @@ def audit(
 
     Raises:
         TableError: A table is missing or damaged, or records are still pending.
-        ConfigError: There is no such check, run or date.
+        ConfigError: There is no such check, run or date, or no check is left.
     """
     out = Path(out)
     refuse_pending(read_table(out / INDEX_FILE, ["status"]), out)
@@ -127,7 +127,12 @@ def _names(checks: Sequence[str], off: Sequence[str]) -> list[str]:
     for name in (*checks, *off):
         if name not in known:
             raise no_such("check", name, known)
-    return [name for name in known if name in (checks or known) and name not in off]
+    left = [name for name in known if name in (checks or known) and name not in off]
+    if not left:
+        raise ConfigError(
+            f"no check is left to run: --off leaves out {', '.join(dict.fromkeys(off))}"
+        )
+    return left
 
 
 def _numbered(issues: list[Issue]) -> list[Issue]:

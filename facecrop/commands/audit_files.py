@@ -3,12 +3,14 @@
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pyarrow as pa
 
 from facecrop.checks.check import Issue, Proposal
+from facecrop.checks.table import CHECKS
 from facecrop.errors import ConfigError, StoreError, TableError
 from facecrop.index import read_table, write_atomic, write_table
 
@@ -215,9 +217,11 @@ def withdraw(out: Path | str, keys: Sequence[str] = (), checks: Sequence[str] = 
 def _by_key(found: Sequence[_Keyed], key: str) -> _Keyed:
     hits = {one.key: one for one in found if one.key.startswith(key)}
     if len(key) < _LEAST_DIGITS or not hits:
+        near = get_close_matches(key, [*CHECKS, ALL], n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
         raise ConfigError(
-            f"no finding has the key {key!r}; keys are in {ISSUES} and in facecrop audit --json, "
-            f"{_LEAST_DIGITS} digits of one are enough"
+            f"no finding has the key {key!r}.{hint} Keys are in {ISSUES} and in facecrop "
+            f"audit --json, {_LEAST_DIGITS} digits of one are enough"
         )
     if len(hits) > 1:
         raise ConfigError(

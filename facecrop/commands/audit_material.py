@@ -61,7 +61,11 @@ def _run_folder(out: Path, name: str | None) -> Path | None:
 
 
 def _hidden_runs(out: Path) -> dict[str, Path]:
-    """Return for each part of pictures that may be hidden the last run that did not see it."""
+    """Return for each part of pictures that may be hidden a run that did not see it.
+
+    Of several it is the one with the longest name, then the last by letters: `b-10` after `b-9`
+    after `b`. Times of files would differ between copies of a dataset.
+    """
     found: dict[str, Path] = {}
     for run in sorted(list_runs(out), key=lambda run: (len(run.name), run.name)):
         hidden = hidden_in(run.folder)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from facecrop.commands.exports.answers import Answer, WrongTaskError, answers_of, read_tasks
 from facecrop.commands.exports.conclude import conclude
-from facecrop.errors import ManifestError
+from facecrop.errors import ConfigError, ManifestError
 from facecrop.index import INDEX_FILE, read_table
 from facecrop.labels.current import index_batches
 from facecrop.labels.history import read_history
@@ -47,11 +47,17 @@ def relabel_from_labelstudio(
         latest: Where answers differ, the newest counts.
 
     Raises:
+        ConfigError: The manifest would replace the file.
         ManifestError: The file cannot be read, names records that are not there, or holds answers
             that differ; the message lists all of it, and nothing is written.
         TableError: The dataset has no index, or a table is damaged.
         StoreError: The manifest cannot be written.
     """
+    if file.exists() and manifest.exists() and file.samefile(manifest):
+        raise ConfigError(
+            f"{manifest} is what Label Studio exported; the manifest would replace the answers: "
+            "give --export another name"
+        )
     tasks = read_tasks(file)
     answers: list[Answer] = []
     faults: list[str] = []

@@ -85,6 +85,27 @@ def test_findings_are_accepted_and_told_no_more(out: Path) -> None:
     assert typed("audit", out, "--fail-on", "error").returncode == 3
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--check", "blur", "--off", "blur", "--fail-on", "error=0"], "no check is left to run"),
+        (["--accept", "all", "--fail-on", "error"], "give --fail-on in a command of its own"),
+        (["--accept", "all", "--propose", "x.csv", "--json"], "give --propose, --json in"),
+        (["--withdraw", "all", "--train"], "give --train in"),
+        (["--accept", "blurr"], "Did you mean 'blur'?"),
+        (["--withdraw", "unreadabel"], "Did you mean 'unreadable'?"),
+    ],
+)
+def test_what_would_be_passed_over_in_silence_is_refused(
+    options: list[str], words: str, out: Path
+) -> None:
+    typed("audit", out, "--check", "unreadable")
+    said = typed("audit", out, *options)
+    assert (said.returncode, said.stderr.count("\n"), said.stdout) == (1, 1, "")
+    assert words in said.stderr
+    assert not (out / "audit" / "accepted.json").exists()
+
+
 def test_since_the_previous_audit_nothing_is_new(out: Path) -> None:
     typed("audit", out)
     said = typed("audit", out, "--since", "previous", "--fail-on", "warning")

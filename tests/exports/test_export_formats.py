@@ -4,6 +4,7 @@ import json
 import re
 from hashlib import sha256
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 from urllib.parse import unquote_to_bytes
 from xml.etree import ElementTree as ET
@@ -26,6 +27,7 @@ from facecrop.images.choose import Plan
 from facecrop.images.codec import decode_crop, encode
 from facecrop.images.frames import Box, Image
 from facecrop.images.render import Render, Resize, render
+from facecrop.labels.ages import OFFICIAL
 
 PERSON = "000001_male_Asian_30"
 KINDS = {"Classification", "Classifications", "Detection", "Detections", "ImageMetadata"}
@@ -229,3 +231,23 @@ def test_label_studio_tasks_fit_their_configuration(out: Path, tmp_path: Path) -
     for task in read(tmp_path / "raw" / "tasks.json"):
         name = unquote_to_bytes(task["data"]["image"].removeprefix(root))
         assert (out.parent / "raw" / name.decode(errors="surrogateescape")).is_file()
+
+
+def test_label_studio_is_given_official_age_groups_whatever_policy_is_active(
+    out: Path, tmp_path: Path
+) -> None:
+    out, policy = Path(copytree(out, tmp_path / "copy")), tmp_path / "late.toml"
+    facecrop.export(out, tmp_path / "before", to="labelstudio")
+    policy.write_text("cuts = [90, 95]\n")
+    facecrop.relabel(out, set_policy=str(policy))
+    facecrop.export(out, tmp_path / "after", to="labelstudio")
+    active = set(pq.read_table(out / "labels.parquet")["age_group"].to_pylist())
+    given = [
+        {task["data"]["path"]: task["data"]["given_age_group"] for task in read(folder)}
+        for folder in (tmp_path / "before/tasks.json", tmp_path / "after/tasks.json")
+    ]
+    assert given[0] == given[1]
+    assert active != set(given[1].values())
+    young, old = OFFICIAL.cuts
+    text = (tmp_path / "after/config.xml").read_text()
+    assert f"(official bins: young below {young}, old from {old})" in text

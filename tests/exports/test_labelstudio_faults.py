@@ -27,6 +27,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
             {"id": 9, "data": {}, "annotations": [{"result": ["x"]}]},
             "task 9: a result must be an object",
         ),
+        ({"id": 9, "data": {}, "annotations": [{"result": 5}]}, "task 9: results must be a list"),
         (
             {"id": 9, "data": {"path": f"{FIRST}/norml.png"}, "annotations": [annotation({})]},
             f"task 9: there is no record '{FIRST}/norml.png'; did you mean '{FIRST}/normal.png'?",
@@ -84,3 +85,15 @@ def test_a_file_that_is_no_export_is_refused(
 
 def test_where_the_manifest_goes_must_be_said(out: Path) -> None:
     assert typed("relabel", out, "--from-labelstudio", "x.json").returncode == 2
+
+
+def test_the_manifest_does_not_replace_the_answers(out: Path, tmp_path: Path) -> None:
+    file, link = tmp_path / "project.json", tmp_path / "link.csv"
+    file.write_text("[]")
+    link.symlink_to(file)
+    for manifest in (file, link):
+        done = typed("relabel", out, "--from-labelstudio", file, "--export", manifest)
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+        assert "give --export another name" in done.stderr
+    assert file.read_text() == "[]"
+    assert link.is_symlink()

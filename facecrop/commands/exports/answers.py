@@ -99,7 +99,10 @@ def answers_of(number: int, task: Any) -> Iterator[Answer]:
 
 def _results(name: str, annotation: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, list[Any]] = {}
-    for one in annotation.get("result") or []:
+    results = annotation.get("result") or []
+    if not isinstance(results, list):
+        raise WrongTaskError(f"{name}: results must be a list, got {str(results)[:40]!r}")
+    for one in results:
         if not isinstance(one, dict):
             raise WrongTaskError(f"{name}: a result must be an object, got {str(one)[:40]!r}")
         found.setdefault(str(one.get("from_name")), []).append(one.get("value"))

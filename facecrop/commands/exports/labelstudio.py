@@ -26,7 +26,7 @@ NO_DOUBT = "no finding"
 _TITLES = {
     "mask": "Mask",
     "gender": "Gender of the person",
-    "age_group": "Age group of the person",
+    "age_group": "Age group of the person (official bins: young below 30, old from 60)",
     "keep": "Keep the picture",
 }
 _DIGITS = 3
