@@ -1,6 +1,7 @@
 """`facecrop cache`: how large the store of a dataset is, and dropping what it needs no more."""
 
 import shutil
+import tomllib
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from facecrop.checks import measured
+from facecrop.commands.parts import find_parts
 from facecrop.commands.predict_crops import kept_crops
 from facecrop.config import read_toml
 from facecrop.errors import ConfigError, StoreError, TableError
@@ -51,7 +53,7 @@ def cache_size(out: Path) -> list[CacheRow]:
     Raises:
         TableError: There is no dataset.
     """
-    labels = {key: label for label, key in _keys(out).items()}
+    labels = _keys(out)
     store = out / ".store"
     rows = [
         CacheRow(FINDINGS, labels.get(key, key[:12]), count, size, key in labels)
@@ -83,21 +85,21 @@ def cache_size(out: Path) -> list[CacheRow]:
 def cache_prune(out: Path) -> dict[str, int]:
     """Delete what nothing refers to any more; return the bytes freed by kind.
 
-    Findings of finders that the current recipe does not ask; what was measured on pictures that are
-    gone, or by another version; arrays of crops that are no longer the current ones; crops made for
-    predictions whose raw pictures, or runs, are gone.
+    Findings of finders that neither the current recipe nor an unmerged shard asks; what was
+    measured on pictures that are gone, or by another version; arrays of crops that are no longer
+    the current ones; crops made for predictions whose raw pictures, or runs, are gone.
 
     Raises:
         TableError: There is no dataset.
         StoreError: Another process is writing it.
     """
-    keys = _keys(out)
+    _keys(out)  # refuses what is no dataset, before a lock makes a store of it
     store = Store(out / ".store")
     with store.locked():
         before = Counter[str]()
         for row in cache_size(out):
             before[row.kind] += row.size_bytes
-        store.prune(keys.values())
+        store.prune(_keys(out))
         measured.prune(out, _digests(out))
         _prune_arrays(out)
         _prune_predictions(out)
@@ -108,13 +110,16 @@ def cache_prune(out: Path) -> dict[str, int]:
 
 
 def _keys(out: Path) -> dict[str, str]:
+    """Return the finders that are in use, label by key: the dataset's, and those of its shards."""
     if not (out / CARD_FILE).is_file():
         raise TableError(
             f"{out} is no finished dataset: it has no {CARD_FILE}; "
             f"run: facecrop preprocess RAW {out}"
         )
+    texts = [text for part in find_parts(out) if (text := part.card) is not None]
+    cards = [*(tomllib.loads(text) for text in texts), read_toml(out / CARD_FILE)]
     return {
-        label: str(finder["key"]) for label, finder in read_toml(out / CARD_FILE)["finders"].items()
+        str(finder["key"]): label for card in cards for label, finder in card["finders"].items()
     }
 
 

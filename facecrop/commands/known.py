@@ -1,13 +1,15 @@
 """What earlier runs found out about the records of a dataset, wherever they have left it."""
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from facecrop.commands.parts import find_parts
-from facecrop.errors import TableError
+from facecrop.errors import StoreError, TableError
 from facecrop.index import INDEX_FILE, INDEX_SCHEMA, read_batches, read_table
 from facecrop.labels.shards import Shard
 
@@ -59,12 +61,30 @@ def by_age(paths: Iterable[Path]) -> list[Path]:
 
 
 def read_rows(paths: Iterable[Path]) -> Iterator[pa.Table]:
-    """Read tables of finished rows; what a power failure has torn is removed: it is worked out."""
+    """Read tables of finished rows; what a power failure has torn is removed: it is worked out.
+
+    Raises:
+        StoreError: The system would not let a table be read, which may be whole.
+    """
     for path in paths:
         try:
-            yield read_table(path).cast(LEDGER_SCHEMA)
-        except (TableError, ValueError):
-            path.unlink(missing_ok=True)
+            rows = pq.read_table(path, pre_buffer=False).cast(LEDGER_SCHEMA)
+        except FileNotFoundError:
+            continue  # put together with others by the shard it belongs to
+        except (pa.ArrowException, OSError) as error:
+            _remove_damaged(path, error)
+            continue
+        yield rows
+
+
+def _remove_damaged(path: Path, error: Exception) -> None:
+    """Remove a table whose bytes are wrong; one that the system would not read is left alone."""
+    number = getattr(error, "errno", None)
+    if number is not None:
+        raise StoreError(
+            f"{path} cannot be read: {os.strerror(number)}; run the command again"
+        ) from None
+    path.unlink(missing_ok=True)
 
 
 def newest(parts: Sequence[pa.Table]) -> pa.Table:

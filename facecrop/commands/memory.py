@@ -28,7 +28,11 @@ class Memory:
 
     def adopt(self, others: Iterable["Memory"]) -> None:
         """Trust no more than what all runs whose rows are taken over have seen and kept."""
-        known = [one for one in (self, *others) if one.known]
+        self.follow((self, *others))
+
+    def follow(self, others: Iterable["Memory"]) -> None:
+        """Trust what all these have seen and kept, whatever was known before."""
+        known = [one for one in others if one.known]
         if known:
             self.scanned_ns = min(one.scanned_ns for one in known)
             self.keep = frozenset.intersection(*(one.keep for one in known))

@@ -17,7 +17,7 @@ from facecrop.commands.ledger import Ledger
 from facecrop.commands.memory import Memory
 from facecrop.commands.obsolete import remove_obsolete
 from facecrop.commands.outcome import PreprocessResult, Progress
-from facecrop.commands.parts import Part, find_parts, remove_parts
+from facecrop.commands.parts import Part, find_parts, is_whole, remove_parts
 from facecrop.commands.plan_run import RunPlan, plan_run
 from facecrop.config import read_toml, validate
 from facecrop.errors import ConfigError, TableError
@@ -85,8 +85,14 @@ class _Merge:
         rows, orphans = plan.settled, 0
         if self.parts or plan.images or not memory.complete or len(previous) != len(rows):
             before = [*previous["image"].chunks, *self._image_column().chunks]
+            # Where every record has been seen by its shard, what was seen before is out of date. A
+            # run over the whole that did not come to its end may have left rows of its own.
+            alone = is_whole(self.parts) and not plan.images
+            alone &= memory.complete or not memory.known
             memory.adopt(part.memory for part in self.parts)
             memory.forget()
+            if alone:
+                memory.follow(part.memory for part in self.parts)
             self.ledger.take(self.records, plan.settled)
             rows = self.ledger.finish()
             remove_obsolete(self.out, pa.chunked_array(before, pa.string()), rows["image"])
@@ -160,8 +166,10 @@ class _Merge:
         waits = (
             f"{len(paths):,} of {len(self.scan.files):,} images of {self.out} are not worked out"
         )
+        if not counts:
+            return f"{waits}; run: facecrop preprocess RAW {self.out}, or all its shards"
         if len(counts) != 1:
-            what = _listed(part.shard for part in self.parts) or "no shards"
+            what = _listed(part.shard for part in self.parts)
             return (
                 f"{waits}, and what there is ({what}) does not make a whole; "
                 "run all shards of one number"
@@ -209,10 +217,8 @@ def _agreed(out: Path, parts: Sequence[Part]) -> str:
     }
     whole = [
         cards[some[0]]
-        for count, some in sets.items()
-        if len(some) == count
-        and all(part.memory.complete for part in some)
-        and len({said.get(part) for part in some}) == 1
+        for some in sets.values()
+        if is_whole(some) and len({said.get(part) for part in some}) == 1
     ]
     if len(whole) == 1:
         return whole[0]

@@ -6,7 +6,7 @@ folder of another, so none has to wait for, or to know of, the others.
 """
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,6 +76,12 @@ def find_parts(out: Path) -> list[Part]:
         except ConfigError:
             continue  # not ours
     return sorted(found, key=lambda part: (part.shard.count, part.shard.number))
+
+
+def is_whole(parts: Sequence[Part]) -> bool:
+    """Return whether these are all shards of one number, each come to its end."""
+    counts = {part.shard.count for part in parts}
+    return counts == {len(parts)} and all(part.memory.complete for part in parts)
 
 
 def remove_parts(out: Path, parts: Iterable[Part]) -> None:
