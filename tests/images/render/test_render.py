@@ -119,8 +119,8 @@ def test_aligned_eyes_are_level(side: int, angle: float) -> None:
 def test_image_and_alpha_are_cut_alike(
     box: Box, rotation: float, size: tuple[int, int], place: tuple[int, int]
 ) -> None:
-    # The picture shows its own alpha, so the two must meet wherever they are cut. Sizes are at least
-    # half a box's: the mean of squares is not the square of the mean where more pixels become one.
+    # The picture shows its own alpha, so the two must meet wherever they are cut. Sizes are at
+    # least half a box's: the mean of squares is not the square of the mean where more become one.
     smooth = np.zeros((H, W), np.uint8)
     cv2.circle(smooth, (place[0] + 15, place[1] + 15), 14, 255, -1)
     smooth = np.asarray(cv2.GaussianBlur(smooth, (0, 0), 4), np.uint8)
