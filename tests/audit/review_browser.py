@@ -1,7 +1,5 @@
 """A browser with a review page in it, and a dataset to review."""
 
-import re
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,16 +23,6 @@ from review_dataset import (
 
 from facecrop.labels.manifests import Correction, read_manifest
 
-api = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
-BROWSER = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-needs_browser = pytest.mark.skipif(BROWSER is None, reason="there is no Chromium on this machine")
-
-SWITCHES = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--no-first-run",
-)  # fmt: skip
 NAMES = people(60)
 STRANGER = str(hostile_records()[0]["profile"])
 MAN, WOMAN, OLD, SWAPPED, TWIN = NAMES[4], NAMES[1], NAMES[2], NAMES[5], NAMES[6]
@@ -111,14 +99,6 @@ class Visit:
         return [(row.profile, row.name, row.field, row.was, row.now) for row in rows]  # type: ignore[union-attr]
 
 
-@contextmanager
-def launched() -> Iterator[Any]:
-    with api.sync_playwright() as playwright:
-        one = playwright.chromium.launch(executable_path=BROWSER, args=list(SWITCHES))
-        yield one
-        one.close()
-
-
 def reviewed(folder: Path) -> Path:
     """Write a dataset with a run and a page of findings."""
     folder = a_dataset(folder, NAMES, extra=hostile_records())
@@ -153,16 +133,3 @@ def until(visit: Visit, true: Callable[[], bool]) -> None:
             return
         visit.page.wait_for_timeout(100)
     pytest.fail("it did not come about in ten seconds")
-
-
-def luminance(colour: str) -> float:
-    """Relative luminance of a CSS colour (WCAG 2.2)."""
-    parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
-    linear = [one / 12.92 if one <= 0.04045 else ((one + 0.055) / 1.055) ** 2.4 for one in parts]
-    return sum(weight * one for weight, one in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
-
-
-def contrast(one: str, other: str) -> float:
-    """Contrast of two CSS colours, 1 to 21 (WCAG 2.2)."""
-    low, high = sorted([luminance(one), luminance(other)])
-    return (high + 0.05) / (low + 0.05)

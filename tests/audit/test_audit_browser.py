@@ -4,11 +4,11 @@ import csv
 import json
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from browsers import api, needs_browser
 from made_datasets import SEVEN
 from review_browser import (
     MAN,
@@ -19,15 +19,10 @@ from review_browser import (
     TWIN,
     WOMAN,
     Visit,
-    api,
     findings,
-    launched,
-    needs_browser,
-    reviewed,
     stored,
     text_of,
     until,
-    visiting,
 )
 from review_dataset import HOSTILE, a_dataset, a_page, dark, people, shared_picture
 
@@ -40,23 +35,6 @@ from facecrop.index import INDEX_FILE, LABELS_FILE, read_table
 from facecrop.labels.manifests import Correction, read_manifest
 
 pytestmark = needs_browser
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with launched() as one:
-        yield one
-
-
-@pytest.fixture(scope="module")
-def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return reviewed(tmp_path_factory.mktemp("review") / "set")
-
-
-@pytest.fixture
-def visit(browser: Any, out: Path) -> Iterator[Visit]:
-    with visiting(browser, out) as one:
-        yield one
 
 
 def test_find_decide_reload_save_relabel(

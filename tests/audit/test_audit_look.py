@@ -1,11 +1,11 @@
 """The review page in a real browser: what is shown, found, reached and announced."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from browsers import api, colours_of, contrast, luminance, needs_browser
 from made_datasets import SEVEN
 from review_browser import (
     MAN,
@@ -16,34 +16,10 @@ from review_browser import (
     TWIN,
     WOMAN,
     Visit,
-    api,
-    contrast,
-    launched,
-    luminance,
-    needs_browser,
-    reviewed,
-    visiting,
 )
 from review_dataset import HOSTILE
 
 pytestmark = needs_browser
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with launched() as one:
-        yield one
-
-
-@pytest.fixture(scope="module")
-def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return reviewed(tmp_path_factory.mktemp("review") / "set")
-
-
-@pytest.fixture
-def visit(browser: Any, out: Path) -> Iterator[Visit]:
-    with visiting(browser, out) as one:
-        yield one
 
 
 def test_filters_narrow_and_survive_a_reload(visit: Visit) -> None:
@@ -231,20 +207,17 @@ def test_text_stands_out_from_its_ground(browser: Any, out: Path, scheme: str) -
     visit = Visit(browser, (out / "audit" / "index.html").as_uri(), color_scheme=scheme)
     visit.find(WOMAN)
     visit.press("p", "1")
-    pairs = visit.page.evaluate(
-        """() => ["h1", ".eyebrow", "h1 .of", ".top .quiet", ".field", "#detail h2",
-          "#detail .quiet", "figcaption .path", ".predicted", ".labels .was", ".now",
-          ".badge.warning", ".badge.set", ".badge.new",
-          ".finding .score", ".facts dt", ".facts dd", ".reason", ".cure", ".actions button",
-          ".bar .word", ".share", ".compare h3", "button.main", "kbd", ".row-reason", ".row .path"]
-        .map((selector) => {
-          const one = document.querySelector(selector);
-          let ground = one;
-          const colour = (node) => getComputedStyle(node).backgroundColor;
-          while (colour(ground) === "rgba(0, 0, 0, 0)") ground = ground.parentElement;
-          return [selector, getComputedStyle(one).color, colour(ground)];
-        })"""
-    )
+    pairs = colours_of(
+        visit.page,
+        [
+            "h1", ".eyebrow", "h1 .of", ".top .quiet", ".field", "#detail h2",
+            "#detail .quiet", "figcaption .path", ".predicted", ".labels .was", ".now",
+            ".badge.warning", ".badge.set", ".badge.new",
+            ".finding .score", ".facts dt", ".facts dd", ".reason", ".cure", ".actions button",
+            ".bar .word", ".share", ".compare h3", "button.main", "kbd", ".row-reason",
+            ".row .path",
+        ],
+    )  # fmt: skip
     weak = {name: contrast(ink, at) for name, ink, at in pairs if contrast(ink, at) < 4.5}
     assert weak == {}  # WCAG 2.2, 1.4.3: 4.5 to 1 for text
     assert (luminance(pairs[0][2]) < 0.2) == (scheme == "dark")

@@ -1,12 +1,11 @@
 """The whole loop in a real browser: audit, filter, decide, reload, save, relabel, audit again."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
+from browsers import needs_browser
 from made_datasets import SEVEN, texture
-from review_browser import Visit, launched, needs_browser, visiting
+from review_browser import Visit, visiting
 from review_dataset import a_dataset, a_run, people
 
 from facecrop.checks.table import CHECKS
@@ -22,12 +21,6 @@ NAMES = people(60)
 WOMAN, OLD, MAN, SWAPPED, BARE, SURE = (NAMES[number] for number in (1, 2, 4, 5, 8, 10))
 SUSPECTS = ("gender-suspect", "age-suspect", "swapped-masks", "mask-suspect")
 RUN = "base"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with launched() as one:
-        yield one
 
 
 def photograph(profile: str, stem: str) -> Image:

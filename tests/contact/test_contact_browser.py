@@ -1,36 +1,26 @@
 """The contact sheet in a real browser: no network, keyboard, narrow, dark."""
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from browsers import api, colours_of, contrast, launched, luminance, needs_browser
 from drawn_dataset import HOSTILE, a_dataset, a_fallback, a_reject, a_row
 
 from facecrop.commands.contact import write_contact
 from facecrop.images.codec import Limits
 
-api = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
-BROWSER = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="there is no Chromium on this machine")
+pytestmark = needs_browser
 
-SWITCHES = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--no-first-run",
-)  # fmt: skip
 OK, FALLBACKS, NO_FACE = 30, 60, 25
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    with api.sync_playwright() as playwright:
-        one = playwright.chromium.launch(executable_path=BROWSER, args=list(SWITCHES))
+    with launched() as one:
         yield one
-        one.close()
 
 
 @pytest.fixture(scope="module")
@@ -238,18 +228,14 @@ def test_nothing_is_cut_off_on_narrow_or_zoomed_windows(
 def test_text_stands_out_from_its_ground(browser: Any, file: Path, scheme: str) -> None:
     visit = Visit(browser, file, color_scheme=scheme)
     visit.build_all()
-    pairs = visit.page.evaluate(
-        """() => ["h1", ".lede", ".quiet", "code", ".path", ".facts dt", ".facts dd",
-          ".absent span", ".badge.ok", ".badge.fallback", ".badge.reject",
-          ".eyebrow", ".field", ".segments span"]
-        .map((selector) => {
-          const one = document.querySelector(selector);
-          let ground = one;
-          const colour = (node) => getComputedStyle(node).backgroundColor;
-          while (colour(ground) === "rgba(0, 0, 0, 0)") ground = ground.parentElement;
-          return [selector, getComputedStyle(one).color, colour(ground)];
-        })"""
-    )
+    pairs = colours_of(
+        visit.page,
+        [
+            "h1", ".lede", ".quiet", "code", ".path", ".facts dt", ".facts dd",
+            ".absent span", ".badge.ok", ".badge.fallback", ".badge.reject",
+            ".eyebrow", ".field", ".segments span",
+        ],
+    )  # fmt: skip
     weak = {
         name: contrast(ink, ground) for name, ink, ground in pairs if contrast(ink, ground) < 4.5
     }
@@ -266,16 +252,3 @@ def test_without_scripts_the_summary_is_there_and_says_where_pictures_are(
     assert visit.page.locator(".tools").is_hidden()
     assert visit.page.locator(".statuses").is_visible()
     visit.page.context.close()
-
-
-def luminance(colour: str) -> float:
-    """Relative luminance of a CSS colour (WCAG 2.2)."""
-    parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
-    linear = [one / 12.92 if one <= 0.04045 else ((one + 0.055) / 1.055) ** 2.4 for one in parts]
-    return sum(weight * one for weight, one in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
-
-
-def contrast(one: str, other: str) -> float:
-    """Contrast of two CSS colours, 1 to 21 (WCAG 2.2)."""
-    low, high = sorted([luminance(one), luminance(other)])
-    return (high + 0.05) / (low + 0.05)
