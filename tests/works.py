@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -88,3 +88,26 @@ def _marked(file: Path) -> bool:
         return True
     file.touch()
     return False
+
+
+def assert_tasks_are_asked_for_one_by_one(
+    start: Callable[[Iterable[Task]], Iterator[Any]],
+) -> None:
+    """Whatever the engine: a task is asked for when its one worker is free, and not before.
+
+    Args:
+        start: Gives tasks to an engine with one worker, whose work is `Obedient`.
+    """
+    asked: list[int] = []
+
+    def tasks() -> Iterator[Task]:
+        for number in range(10):
+            asked.append(number)
+            yield Task([[f"{number}"]])
+
+    run = start(tasks())
+    assert next(run) == ("0",)
+    assert asked == [0]
+    assert [next(run), next(run)] == [("1",), ("2",)]
+    assert asked == [0, 1, 2]
+    run.close()

@@ -169,7 +169,7 @@ def _decide(
     reason: str,
 ) -> None:
     from facecrop.checks.table import CHECKS  # noqa: PLC0415 - keeps --help fast
-    from facecrop.commands import audit as library  # noqa: PLC0415
+    from facecrop.commands import audit as library  # noqa: PLC0415 - keeps --help fast
 
     def parts(words: Sequence[str]) -> tuple[list[str], list[str]]:
         checks = [word for word in words if word in {*CHECKS, "all"}]
@@ -213,7 +213,7 @@ def _train(
     hidden: "Hide | None" = None,
 ) -> str:
     from facecrop.cli.train import Reporter  # noqa: PLC0415 - keeps --help fast
-    from facecrop.commands import audit as library  # noqa: PLC0415
+    from facecrop.commands import audit as library  # noqa: PLC0415 - keeps --help fast
 
     with Reporter(where, out, quiet=quiet) as report:
         if hidden is not None:
@@ -224,7 +224,7 @@ def _train(
 def _serve(where: "Console", out: Path) -> None:
     from threading import Event  # noqa: PLC0415 - only when asked for
 
-    from facecrop.commands.audit_serve import MANIFEST, serve_audit  # noqa: PLC0415
+    from facecrop.commands.audit_serve import MANIFEST, serve_audit  # noqa: PLC0415 - keeps --help fast
 
     with serve_audit(out) as address:
         where.print(f"open:        {address}", soft_wrap=True)

@@ -52,7 +52,12 @@ class Show(Protocol):
 @contextmanager
 def bar(where: "Console", title: str, things: str) -> Iterator[Show]:
     """Show a progress bar with rate and time left; yields what moves it."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+    from rich.progress import (  # noqa: PLC0415 - keeps --help fast
+        BarColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
     progress = Progress(
         TextColumn("[bold]{task.description}"),

@@ -111,7 +111,7 @@ def _iterm2(image: "Image", columns: int, rows: int) -> str:
 def _sixel(image: "Image") -> str:
     """DEC sixel graphics: six rows of a colour in one character, colour by colour."""
     import numpy as np  # noqa: PLC0415 - only when a picture is shown
-    from PIL import Image as Pil  # noqa: PLC0415
+    from PIL import Image as Pil  # noqa: PLC0415 - only when a picture is shown
 
     reduced = Pil.fromarray(image).quantize(_COLOURS)
     palette = np.array(reduced.getpalette() or [], int).reshape(-1, 3)
@@ -156,7 +156,7 @@ def _small(image: "Image") -> "Image":
 
 def _resized(image: "Image", width: int, height: int) -> "Image":
     import cv2  # noqa: PLC0415 - only when a picture is shown
-    import numpy as np  # noqa: PLC0415
+    import numpy as np  # noqa: PLC0415 - only when a picture is shown
 
     size = (width, height)
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)

@@ -65,7 +65,7 @@ def predict(
 ) -> None:
     """Predict mask, gender and age group of new pictures with trained models."""
     from facecrop.commands import predict as library  # noqa: PLC0415 - keeps --help fast
-    from facecrop.images.models import parse_own  # noqa: PLC0415
+    from facecrop.images.models import parse_own  # noqa: PLC0415 - keeps --help fast
 
     where = console()
     with stages(where, "images") as show:

@@ -75,7 +75,7 @@ def preprocess(
 ) -> None:
     """Turn raw profile folders into a clean, cached, explained dataset."""
     from facecrop.commands import preprocess as library  # noqa: PLC0415 - keeps --help fast
-    from facecrop.images.models import parse_own  # noqa: PLC0415
+    from facecrop.images.models import parse_own  # noqa: PLC0415 - keeps --help fast
 
     out_console = console()
     settings = [*(set_ or [])]

@@ -18,7 +18,7 @@ def recipes(
     if name is not None:
         typer.echo(find_manifest("recipe", name, "recipes").read_text(encoding="utf-8"), nl=False)
         return
-    from facecrop.images.recipe import shipped_recipes  # noqa: PLC0415
+    from facecrop.images.recipe import shipped_recipes  # noqa: PLC0415 - keeps --help fast
 
     console().print(
         table("", ["recipe", "what it is for"], [list(row) for row in shipped_recipes().items()])

@@ -229,7 +229,7 @@ def _print_export(out: Path, file: Path) -> None:
 
 
 def _print_answers(out: Path, file: Path, manifest: Path, *, latest: bool) -> None:
-    from facecrop.commands.relabel_labelstudio import relabel_from_labelstudio  # noqa: PLC0415
+    from facecrop.commands.relabel_labelstudio import relabel_from_labelstudio  # noqa: PLC0415 - keeps --help fast
 
     found = relabel_from_labelstudio(out, file, manifest, latest=latest)
     where = console()

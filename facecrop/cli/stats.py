@@ -56,7 +56,7 @@ def stats(
 
 def _print_labels(where: "Console", summary: "Summary") -> None:
     from facecrop.labels.space import MASK_TASK  # noqa: PLC0415 - keeps --help fast
-    from facecrop.labels.tallies import imbalance  # noqa: PLC0415
+    from facecrop.labels.tallies import imbalance  # noqa: PLC0415 - keeps --help fast
 
     statuses = ", ".join(f"{count:,} {status}" for status, count in summary.statuses.items())
     head = f"{summary.name}: {summary.records:,} images ({statuses}) of {summary.people:,} people"

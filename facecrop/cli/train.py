@@ -118,7 +118,7 @@ class Reporter:
     """A bar with loss, F1, speed and time left on a terminal; a line for each epoch anywhere."""
 
     def __init__(self, where: "Console", out: Path, *, quiet: bool) -> None:
-        from rich.progress import BarColumn, Progress, TextColumn  # noqa: PLC0415
+        from rich.progress import BarColumn, Progress, TextColumn  # noqa: PLC0415 - slow to import
 
         self._where, self._out, self._quiet = where, out, quiet
         self._run = ""

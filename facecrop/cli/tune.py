@@ -48,7 +48,7 @@ def tune(
 ) -> None:
     """Search the settings that validation likes best, run after run."""
     from facecrop.cli.train import Reporter  # noqa: PLC0415 - keeps --help fast
-    from facecrop.commands.tune import tune as library  # noqa: PLC0415
+    from facecrop.commands.tune import tune as library  # noqa: PLC0415 - keeps --help fast
 
     where = console()
     with Reporter(where, out, quiet=False) as report:

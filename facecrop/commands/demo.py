@@ -74,11 +74,16 @@ def demo(
         ConfigError: The folder is not empty, or a number makes no sense.
     """
     # Drawing needs OpenCV; the command line that reads this signature does not.
-    from facecrop.demo.faults import plan  # noqa: PLC0415
-    from facecrop.demo.observer import expected_scores, scores  # noqa: PLC0415
-    from facecrop.demo.people import draw_person  # noqa: PLC0415
-    from facecrop.demo.photos import installed_photos  # noqa: PLC0415
-    from facecrop.demo.write import Outputs, TruthFile, write_photos, write_profiles  # noqa: PLC0415
+    from facecrop.demo.faults import plan  # noqa: PLC0415 - OpenCV
+    from facecrop.demo.observer import expected_scores, scores  # noqa: PLC0415 - OpenCV
+    from facecrop.demo.people import draw_person  # noqa: PLC0415 - OpenCV
+    from facecrop.demo.photos import installed_photos  # noqa: PLC0415 - OpenCV
+    from facecrop.demo.write import (  # noqa: PLC0415 - OpenCV
+        Outputs,
+        TruthFile,
+        write_photos,
+        write_profiles,
+    )
 
     if profiles < 1:
         raise ConfigError(f"profiles must be at least 1, got {profiles}")

@@ -107,7 +107,7 @@ def train(
     out = Path(out)
     check_installed()
     from facecrop.training import hardware  # noqa: PLC0415 - needs torch
-    from facecrop.training.conduct import conduct  # noqa: PLC0415
+    from facecrop.training.conduct import conduct  # noqa: PLC0415 - likewise
 
     kind = hardware.resolve_device(device)
 

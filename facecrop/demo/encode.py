@@ -30,7 +30,8 @@ def jpeg(image: U8, quality: int = QUALITY) -> bytes:
 
 def png(image: U8) -> bytes:
     """Encode RGB or gray as an ordinary PNG."""
-    pixels = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)  # noqa: PLR2004
+    gray = image.ndim == 2  # noqa: PLR2004 - rows and columns, no channels
+    pixels = image if gray else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     return cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
 
 

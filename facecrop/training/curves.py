@@ -32,7 +32,7 @@ def draw_curves(rows: Sequence[Mapping[str, float]], best: int, file: Path) -> N
         file: A PNG; the same rows give the same picture.
     """
     from matplotlib.figure import Figure  # noqa: PLC0415 - slow to import
-    from matplotlib.ticker import MaxNLocator  # noqa: PLC0415
+    from matplotlib.ticker import MaxNLocator  # noqa: PLC0415 - likewise
 
     figure = Figure(figsize=(11, 6.5))
     figure.subplots_adjust(left=0.07, right=0.98, bottom=0.08, top=0.95, hspace=0.32, wspace=0.18)

@@ -14,7 +14,7 @@ import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from works import Obedient
+from works import Obedient, assert_tasks_are_asked_for_one_by_one
 
 from facecrop.engines.local import LocalEngine
 from facecrop.engines.serial import SerialEngine
@@ -149,19 +149,9 @@ def test_stopping_does_not_wait_for_a_worker_that_hangs(tmp_path: Path) -> None:
 
 
 def test_tasks_are_asked_for_one_by_one_as_workers_become_free(tmp_path: Path) -> None:
-    asked: list[int] = []
-
-    def tasks() -> Iterator[Task]:
-        for number in range(10):
-            asked.append(number)
-            yield Task([[f"{number}"]])
-
-    run = LocalEngine(workers=1).map(partial(Obedient, tmp_path), tasks())
-    assert next(run) == ("0",)
-    assert asked == [0]
-    assert [next(run), next(run)] == [("1",), ("2",)]
-    assert asked == [0, 1, 2]
-    run.close()
+    assert_tasks_are_asked_for_one_by_one(
+        partial(LocalEngine(workers=1).map, partial(Obedient, tmp_path))
+    )
 
 
 def test_workers_have_one_thread_each_and_leave_ctrl_c_to_the_parent(
@@ -179,7 +169,7 @@ import sys
 from functools import partial
 from pathlib import Path
 sys.path[:0] = sys.argv[2:]
-from works import Obedient
+from works import Obedient, assert_tasks_are_asked_for_one_by_one
 from facecrop.engines.local import LocalEngine
 from facecrop.engines.work import Task
 

@@ -1,13 +1,13 @@
 """The Ray engine: what every engine promises, on machines that come and go."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-from works import Obedient
+from works import Obedient, assert_tasks_are_asked_for_one_by_one
 
 pytest.importorskip("ray", reason="the extra 'ray' is not installed")
 
@@ -77,19 +77,9 @@ def test_stopping_closes_the_work_and_leaves_no_process(tmp_path: Path) -> None:
 
 
 def test_tasks_are_asked_for_one_by_one_as_workers_become_free(tmp_path: Path) -> None:
-    asked: list[int] = []
-
-    def tasks() -> Iterator[Task]:
-        for number in range(10):
-            asked.append(number)
-            yield Task([[f"{number}"]])
-
-    run = RayEngine(workers=1).map(partial(Obedient, tmp_path), tasks())
-    assert next(run) == ("0",)
-    assert asked == [0]
-    assert [next(run), next(run)] == [("1",), ("2",)]
-    assert asked == [0, 1, 2]
-    run.close()
+    assert_tasks_are_asked_for_one_by_one(
+        partial(RayEngine(workers=1).map, partial(Obedient, tmp_path))
+    )
 
 
 def test_without_a_task_nobody_connects_to_anything(tmp_path: Path) -> None:

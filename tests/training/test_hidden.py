@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from facecrop.commands.split import split
 from facecrop.errors import ConfigError
 from facecrop.training.hidden import Cover, make_cover
 from facecrop.training.settings.train import Hide
@@ -102,11 +103,10 @@ def test_trainings_and_their_judgement_see_no_face_and_nothing_else_is_changed(
     from hidden_faces import BOX, SIDE, write_people  # noqa: PLC0415 - beside the checks' tests
     from made_trainings import tiny  # noqa: PLC0415 - torch
 
-    from facecrop.commands.split import split  # noqa: PLC0415
-    from facecrop.training.job import make_job  # noqa: PLC0415
-    from facecrop.training.members import fold_of  # noqa: PLC0415
-    from facecrop.training.records import read_records  # noqa: PLC0415
-    from facecrop.training.runs import Run  # noqa: PLC0415
+    from facecrop.training.job import make_job  # noqa: PLC0415 - torch
+    from facecrop.training.members import fold_of  # noqa: PLC0415 - torch
+    from facecrop.training.records import read_records  # noqa: PLC0415 - torch
+    from facecrop.training.runs import Run  # noqa: PLC0415 - torch
 
     out = write_people(tmp_path, telling=False)
     split(out)

@@ -30,8 +30,8 @@ def export_model(run: Path, file: Path) -> None:
         raise ConfigError(f"{file}: there is no folder {str(file.parent)!r}")
     check_installed()
     from facecrop.training.models import onnx  # noqa: PLC0415 - torch, only when asked
-    from facecrop.training.task import JOINT  # noqa: PLC0415
-    from facecrop.training.trained import load_run  # noqa: PLC0415
+    from facecrop.training.task import JOINT  # noqa: PLC0415 - likewise
+    from facecrop.training.trained import load_run  # noqa: PLC0415 - likewise
 
     trained = load_run(run)
     facts = {
