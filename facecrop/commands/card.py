@@ -8,6 +8,7 @@ from os.path import relpath
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -28,6 +29,7 @@ from facecrop.index import (
 from facecrop.labels.ages import active_policy, policy_line
 from facecrop.labels.layouts import Scan
 
+_LEFT_OUT = ("image", "mtime_ns", "ctime_ns", "inode")
 _PACKAGES = ("facecrop", "numpy", "opencv-contrib-python", "pillow", "simplejpeg")
 
 
@@ -127,16 +129,17 @@ def write_metadata(out: Path) -> None:
 def joined_tables(out: Path) -> tuple[pa.Schema, Iterator[pa.Table]]:
     """Return both tables joined for each crop, in parts, with a first column `file_name`.
 
-    That is the crop below `images/`. Digests are binary of any length: the `datasets` library did
-    not read Arrow's binary of fixed length until the middle of 2026.
+    That is the crop below `images/`. The types are those that the `datasets` library can read:
+    digests are binary of any length (it did not read Arrow's binary of fixed length until the
+    middle of 2026), a hash is 16 hexadecimal digits (it takes no number beyond 63 bits). Left out
+    are `image`, under which the library gives the picture itself, and what tells of this disk
+    alone, times and the file's number.
     """
     labels = read_table(out / LABELS_FILE)
     own = labels.schema.names[1:]
-    fields = [
-        pa.field(one.name, pa.binary()) if pa.types.is_fixed_size_binary(one.type) else one
-        for one in INDEX_SCHEMA
-    ]
+    facts = [field for field in INDEX_SCHEMA if field.name not in _LEFT_OUT]
     name = pa.field("file_name", pa.string())
+    fields = [pa.field(one.name, _plain(one.type)) for one in facts]
     schema = pa.schema([name, *fields, *(labels.schema.field(label) for label in own)])
 
     def joined() -> Iterator[pa.Table]:
@@ -145,11 +148,30 @@ def joined_tables(out: Path) -> tuple[pa.Schema, Iterator[pa.Table]]:
             of_rows = labels.slice(start, len(rows))
             start += len(rows)
             names = pc.replace_substring_regex(rows["image"], "^images/", "")
-            columns = [names, *rows.columns, *(of_rows[label] for label in own)]
+            said = [
+                _digits(rows[one.name]) if pa.types.is_uint64(one.type) else rows[one.name]
+                for one in facts
+            ]
+            columns = [names, *said, *(of_rows[label] for label in own)]
             table = pa.table(columns, names=schema.names).cast(schema)
             yield table.filter(pc.is_valid(rows["image"]))
 
     return schema, joined()
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    """Return the type that stands for a column's type in what others read."""
+    if pa.types.is_fixed_size_binary(kind):
+        return pa.binary()
+    return pa.string() if pa.types.is_uint64(kind) else kind
+
+
+def _digits(numbers: pa.ChunkedArray) -> pa.Array:
+    """Return (N,) numbers of 64 bits as 16 hexadecimal digits each, null where they are null."""
+    values = pc.fill_null(numbers, 0).to_numpy().astype(">u8")
+    words = np.frombuffer(values.tobytes().hex().encode(), "S16")
+    known = pc.is_valid(numbers).combine_chunks()
+    return pc.if_else(known, pa.array(words).cast(pa.string()), pa.scalar(None, pa.string()))
 
 
 def _write_text(path: Path, text: str) -> None:

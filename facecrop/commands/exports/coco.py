@@ -1,7 +1,8 @@
 """COCO: `annotations/instances_<part>.json` with boxes of faces and persons, and `images/`.
 
 Format: https://cocodataset.org/#format-data; labels are the `attributes` of an annotation, as CVAT
-and its relatives have them.
+and its relatives have them. How the mask is worn is called `mask_state`: readers such as FiftyOne's
+take an attribute `mask` for pixels, and stop.
 """
 
 from typing import Any
@@ -28,7 +29,7 @@ def export(material: Material, folder: Folder) -> None:
                 annotations += 1
                 sides = pixels(box, placed)
                 about = _annotation(annotations, images, CATEGORIES[thing], sides)
-                about["attributes"] = dict(entry.labels) | {"status": entry.status}
+                about["attributes"] = _attributes(entry)
                 if thing in entry.scores:
                     about["score"] = round(entry.scores[thing], 4)
                 written["annotations"].append(about)
@@ -62,6 +63,11 @@ def _image(number: int, entry: Entry, placed: Placed) -> dict[str, Any]:
         "path": entry.path,
         "profile": entry.profile,
     }
+
+
+def _attributes(entry: Entry) -> dict[str, Any]:
+    labels = {"mask_state" if axis == "mask" else axis: one for axis, one in entry.labels.items()}
+    return labels | {"status": entry.status}
 
 
 def _annotation(number: int, image: int, category: int, sides: list[float]) -> dict[str, Any]:
