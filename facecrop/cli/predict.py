@@ -33,7 +33,11 @@ def predict(
         typer.Option(help="The ImageIDs asked for.", show_default="info.csv in RAW or beside it"),
     ] = None,
     tta: Annotated[
-        list[str] | None, typer.Option(help="Ask about mirrored pictures too: flip; repeatable.")
+        list[str] | None,
+        typer.Option(
+            help="Views that answer too: flip, shake; repeatable; or none.",
+            show_default="the run's own",
+        ),
     ] = None,
     by_person: Annotated[
         bool,
@@ -75,7 +79,7 @@ def predict(
             out=out,
             submission=submission,
             info=info,
-            tta=tta or (),
+            tta=() if tta == ["none"] else tta,
             by_person=by_person,
             bins=bins,
             work=work,

@@ -17,6 +17,7 @@ from facecrop.errors import ConfigError
 from facecrop.index import INDEX_FILE, Status, read_table
 from facecrop.labels.certificate import refuse_pending
 from facecrop.registry import no_such
+from facecrop.storage import local
 from facecrop.training.prediction_files import table_kind, write_predictions
 from facecrop.training.predictions import Predictions
 from facecrop.training.runs import Run
@@ -60,7 +61,7 @@ def predict(
     out: Path | None = None,
     submission: Path | None = None,
     info: Path | None = None,
-    tta: Sequence[str] = (),
+    tta: Sequence[str] | None = None,
     by_person: bool = False,
     bins: str = "policy",
     work: Path | None = None,
@@ -86,7 +87,8 @@ def predict(
         submission: `ImageID,ans` is written here.
         info: The ImageIDs asked for; None: the `info.csv` in the raw folder or beside it, and
             without one every picture.
-        tta: What is done to pictures beside leaving them as they are: `flip`.
+        tta: Views beside the pictures as they are, `flip`, `shake`; their mean answers. None: those
+            of each run's own predictions (`select.tta`).
         by_person: Let the pictures of a profile agree about gender and age.
         bins: Age groups of the answer: `policy`, those that were learnt, or `official`.
         work: Where crops of raw pictures are kept; None: in the store of the run's dataset, so that
@@ -105,16 +107,16 @@ def predict(
     """
     check_installed()
     from facecrop.training.hardware import resolve_device  # noqa: PLC0415 - torch
-    from facecrop.training.trained import TTA  # noqa: PLC0415 - likewise
+    from facecrop.training.views import TTA  # noqa: PLC0415 - likewise
 
     _check_files(out, submission)
-    if unknown := [name for name in tta if name not in TTA]:
+    if unknown := [name for name in tta or () if name not in TTA]:
         raise no_such("test-time augmentation", unknown[0], list(TTA))
     if bins not in BINS:
         raise no_such("kind of bins", bins, list(BINS))
-    data, layout = competition_folder(Path(data), layout)
+    data, layout = competition_folder(local(data), layout)
     ids = _asked(data, info) if submission is not None else None
-    members = [member for run in runs for member in Run(Path(run)).members()]
+    members = [member for run in runs for member in Run(local(run)).members()]
     if not members:
         raise ConfigError("predict needs at least one run")
     card = shared_card(members)
@@ -137,7 +139,7 @@ def predict(
         refuse_pending(index, dataset)
         asked = _Question(
             members,
-            tuple(tta),
+            None if tta is None else tuple(tta),
             by_person,
             official=bins == "official",
             device=place,
@@ -172,7 +174,7 @@ class _Question:
     """What is asked, of whom, and how."""
 
     members: Sequence[Run]
-    tta: tuple[str, ...]
+    tta: tuple[str, ...] | None
     by_person: bool
     official: bool
     device: str

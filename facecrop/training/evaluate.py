@@ -16,6 +16,7 @@ from facecrop.training.job import Job
 from facecrop.training.metrics import Scores, evaluate
 from facecrop.training.models.network import Model
 from facecrop.training.task import record_loss
+from facecrop.training.views import View, as_they_are
 
 Rows = NDArray[np.int64]
 
@@ -40,9 +41,13 @@ class Judge:
         return np.concatenate([self.job.fold.val, self.job.fold.left_out])
 
     def logits(
-        self, model: Model, rows: Rows, report: Callable[[int, int], None] | None = None
+        self,
+        model: Model,
+        rows: Rows,
+        report: Callable[[int, int], None] | None = None,
+        view: View = as_they_are,
     ) -> dict[str, Tensor]:
-        """Return what a network says of some records: by output, (M, width) float32 on the CPU.
+        """Return what a network says of a view of records: by output, (M, width) float32, CPU.
 
         The processes take batches in turn, each of which is one that a single process would have
         formed: the numbers do not depend on how many there are.
@@ -53,7 +58,7 @@ class Judge:
             for output, width in job.task.outputs.items()
         }
         starts = range(0, len(rows), size)[self.ranks.rank :: self.ranks.count]
-        parts = (job.examples.pictures(rows[start : start + size]) for start in starts)
+        parts = (view(job.examples.pictures(rows[start : start + size])) for start in starts)
         answers = forward(
             model,
             parts,

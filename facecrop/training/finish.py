@@ -16,12 +16,16 @@ from facecrop.training.progress import Progress, Report
 from facecrop.training.results import confusion_of, table_scores
 from facecrop.training.runs import Run
 from facecrop.training.state import Checkpoints, Place, read_checkpoint
+from facecrop.training.views import mean, views
 
 
 def finish(
     job: Job, accelerator: Accelerator, place: Place, report: Report | None = None
 ) -> dict[str, Any]:
     """Let the best weights answer for every record, and write and judge what they say.
+
+    Of validation people the mean over the views of `select.tta` is written; of those that it learnt
+    from, what it says of the pictures as they are.
 
     Args:
         job: What was learnt.
@@ -45,15 +49,21 @@ def finish(
                 epochs = len(place.history)
                 report(Progress(job.outer, job.name, "predict", done, total, epoch, epochs))
 
+        parts = (
+            ("val", judge.rows, views(job.settings.select.tta)),
+            ("train", job.fold.train, views(())),
+        )
         tables = [
             prediction_table(
                 job.records,
-                judge.said(rows, judge.logits(model, rows, tell), part),
+                judge.said(
+                    rows, mean([judge.logits(model, rows, tell, look) for look in ways]), part
+                ),
                 repeat=job.repeat,
                 fold=job.fold.number,
                 epoch=epoch,
             )
-            for part, rows in (("val", judge.rows), ("train", job.fold.train))
+            for part, rows, ways in parts
         ]
     table = pa.concat_tables(tables)
     result = {

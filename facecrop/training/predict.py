@@ -68,7 +68,7 @@ def say(
     out: Path,
     index: pa.Table,
     *,
-    tta: Sequence[str] = (),
+    tta: Sequence[str] | None = None,
     by_person: bool = False,
     official: bool = False,
     batch_size: int = 64,
@@ -81,7 +81,7 @@ def say(
         trained: The model.
         out: The dataset.
         index: (M,) rows of its index, each with a crop: image, image_sha256, profile.
-        tta: Names from `trained.TTA`.
+        tta: As for `predict_rows`.
         by_person: Let the pictures of a person agree about gender and age (`pool`).
         official: Answer in the official age groups, whatever groups were learnt; only a model that
             knows years can.
@@ -101,7 +101,7 @@ def say(
     batches = inputs(
         out, index, trained.size, trained.center_crop, batch_size=batch_size, workers=workers
     )
-    logits = predict_rows(trained, _counted(batches, index.num_rows, report), tuple(tta))
+    logits = predict_rows(trained, _counted(batches, index.num_rows, report), tta)
     answer = trained.answer(logits, OFFICIAL.cuts if official else None)
     if by_person:
         answer = pool(answer, np.array(index["profile"].to_pylist(), str))

@@ -1,6 +1,6 @@
 """A finished training, read back: for prediction, explanation and export."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from facecrop.training.runs import Run
 from facecrop.training.settings import TrainSettings
 from facecrop.training.state import Checkpoints, read_checkpoint
 from facecrop.training.task import Answer, Task
+from facecrop.training.views import mean, views
 
 
 @dataclass(frozen=True)
@@ -62,12 +63,6 @@ class Trained:
     def answer(self, logits: Mapping[str, Tensor], cuts: tuple[int, int] | None = None) -> Answer:
         """Read logits, with the prior correction that the training was selected with."""
         return self.task.answer(logits, self.priors, cuts)
-
-
-TTA: dict[str, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
-    "flip": lambda pictures: pictures[:, :, ::-1],
-}
-"""What test-time augmentation can do to (N, H, W, 3) uint8 pictures, by name."""
 
 
 def load_run(run: Path, device: str = "cpu") -> Trained:
@@ -126,7 +121,7 @@ def load_run(run: Path, device: str = "cpu") -> Trained:
 
 
 def predict_rows(
-    trained: Trained, batches: Iterable[NDArray[np.uint8]], tta: tuple[str, ...] = ()
+    trained: Trained, batches: Iterable[NDArray[np.uint8]], tta: Sequence[str] | None = None
 ) -> dict[str, Tensor]:
     """Return what a model says of pictures: by output, (M, width) float32 logits on the CPU.
 
@@ -134,16 +129,17 @@ def predict_rows(
         trained: The model.
         batches: (N, H, W, 3) uint8 RGB each, of the model's input size: decoded, cut and resized
             as `open_pixels` does.
-        tta: Names from `TTA`; the logits are the mean over the pictures as they are and after each.
+        tta: Names from `views.TTA`; the logits are the mean over all views. None: those by which
+            the training itself answered in the end.
     """
-    ways = [lambda pictures: pictures, *(TTA[name] for name in tta)]
+    ways = views(trained.settings.select.tta if tta is None else tta)
     said: dict[str, list[Tensor]] = {output: [] for output in trained.task.outputs}
     for pictures in batches:
-        views: Iterator[NDArray[np.uint8]] = (way(pictures) for way in ways)
+        looks: Iterator[NDArray[np.uint8]] = (way(pictures) for way in ways)
         logits = list(
             forward(
                 trained.model,
-                views,
+                looks,
                 trained.mean,
                 trained.std,
                 device=trained.device,
@@ -151,7 +147,7 @@ def predict_rows(
             )
         )
         for output, parts in said.items():
-            parts.append(torch.stack([one[output] for one in logits]).mean(dim=0).cpu())
+            parts.append(mean(logits)[output].cpu())
     return {
         output: torch.cat(parts) if parts else torch.zeros(0, trained.task.outputs[output])
         for output, parts in said.items()

@@ -13,6 +13,7 @@ from facecrop.training.settings.optim import OptimSettings
 
 Side = Annotated[int, Field(ge=8)]
 Hide = Literal["face", "person"]
+Tta = Literal["flip", "shake"]
 
 AXES: tuple[Axis, ...] = ("mask", "gender", "age_group")
 
@@ -43,6 +44,9 @@ class SelectSettings(Settings):
     largest is chosen: 0 favours accuracy, 1 macro-F1 (Menon 2021, equation 9)."""
     by_person: bool = False
     """Report also what the pictures of a person say together."""
+    tta: tuple[Tta, ...] = ()
+    """Views that answer beside the pictures as they are (`training/views.py`), for what is said of
+    validation people in the end, and by `facecrop predict`; epochs are judged without."""
 
 
 class Requires(Settings):
