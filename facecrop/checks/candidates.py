@@ -1,35 +1,27 @@
 """Which pairs of pictures are worth a proof: first by hashes, then by sketches."""
 
 from base64 import b85decode, b85encode
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facecrop.checks.measured import Measured
+from facecrop.checks.neighbours import Pairs, near_hashes
 from facecrop.checks.proof import Small
 from facecrop.checks.sketches import CELLS, alike, sketch
-from facecrop.labels.groups import MIRRORED, Hashes, Rows, looked_at, near_hashes
+from facecrop.labels.groups import Hashes, Rows
 
-MOST_EACH = 64
-"""Candidates of a picture, on average, beyond which hashes that differ less are asked for.
+MOST_EACH, _MOST = 64, 1 << 25
+"""Candidates of a picture, on average, and in all, beyond which hashes must differ less.
 
 Their number grows with the square of that of the pictures, since strangers' hashes may be near:
 one pair in two hundred of aligned faces differs in at most 14 bits. Bounded, all further work grows
-with the number of pictures.
+with the number of pictures, and memory ends.
 """
-_MOST_COMPARED = 1 << 12
-"""Likewise hashes that a hash is compared with, on average, to find them."""
-_FEW = 1 << 17
-"""Hashes up to which all are compared with all: seconds, and of real faces no slower than buckets,
-of which some are large."""
-_ROWS_TOGETHER = 8
-_SAMPLE, _SMALL_SAMPLE = 4096, 1024
-"""Pictures of which all pairs are counted, to know how near strangers' hashes are."""
-_ROWS_AT_ONCE = 512
 _HEADS = 64
 """Pictures of one and the same hash that are compared with all others; more of them, as of gray or
 empty ones, are compared with these alone, so that no heap of them makes its square of pairs."""
@@ -38,93 +30,42 @@ _PROMISING = 0.88
 sides; of strangers with near hashes, one in a thousand does, of drawn ones with one layout two in a
 hundred. Lower, proofs would take most of the time."""
 
-_UNKNOWN, _MISSING = -1, -2
-"""In place of a picture's sketch: not asked for yet, and not there."""
+_UNKNOWN, _MISSING, _MADE = range(3)
+"""Of a picture's sketch: not asked for yet, no picture to make it of, there."""
+_MADE_TOGETHER = 1 << 18
+_IN_MEMORY = 1 << 21
+"""Pictures whose sketches, 576 bytes each, are held in memory; those of more are in a file."""
 
-Read = Callable[[int], Small | None]
-
-
-def affordable_radius(hashes: Hashes, persons: Rows, radius: int) -> int:
-    """Return the radius at which a picture has few enough candidates, at most what is asked for.
-
-    Args:
-        hashes: (N,) uint64.
-        persons: (N,) a number for each picture's person; one person's pictures are no candidates.
-        radius: That is asked for.
-
-    Returns:
-        The largest one up to it at which there are `MOST_EACH` candidates for each picture, and
-        they are found without comparing it with too many others, as counted on a sample; 0 if
-        there is none.
-    """
-    head = heads(hashes)
-    hashes, persons = hashes[head], persons[head]
-    total = len(hashes)
-    chosen = np.arange(total)
-    if total > _SAMPLE:
-        chosen = np.sort(np.random.default_rng(0).choice(total, _SAMPLE, replace=False))
-    some, whose = hashes[chosen], persons[chosen]
-    counts = np.zeros(radius + 1, np.int64)
-    for flip in (np.uint64(0), MIRRORED):
-        own = np.zeros(radius + 1, np.int64)
-        for start in range(0, len(some), _ROWS_AT_ONCE):
-            part = slice(start, start + _ROWS_AT_ONCE)
-            apart = np.bitwise_count(some[part, None] ^ (some ^ flip))
-            near = apart[(apart <= radius) & (whose[part, None] != whose)]
-            own += np.bincount(near, minlength=radius + 1)
-        counts = np.maximum(counts, own)
-    # Of the mirrored and the others alike, the more numerous count. Each pair was seen twice.
-    scale = total / max(len(some), 1) ** 2 / 2
-    each = np.cumsum(counts) * scale
-    for fitting in np.flatnonzero(each <= MOST_EACH)[::-1].tolist():
-        if total <= _FEW or _compared(hashes, fitting) <= _MOST_COMPARED:
-            return int(fitting)
-    return 0
-
-
-def _compared(hashes: Hashes, radius: int) -> float:
-    """Return with how many others each hash is compared to find those within a radius."""
-    few = hashes[np.linspace(0, len(hashes) - 1, min(len(hashes), _SMALL_SAMPLE)).astype(int)]
-    seen = sum(looked_at(few ^ one, radius) for one in few)
-    return seen * len(hashes) / max(len(few), 1) ** 2 / 2
+Draw = Callable[[Sequence[int]], Iterable[tuple[int, str | None]]]
+"""Given rows, yields the place of each among them with its sketch as text (`sketched`)."""
 
 
 def candidate_pairs(
     hashes: Hashes, rows: Rows, persons: Rows, radius: int, *, mirror: bool
-) -> Rows:
+) -> tuple[Pairs, int]:
     """Return pairs of pictures of different persons with near hashes.
 
     Args:
         hashes: (H,) uint64.
-        rows: (H,) the row of each.
+        rows: (H,) the row of each, in order.
         persons: (N,) of all rows.
         radius: Bits by which hashes differ, at most.
         mirror: Whether the second of a pair is turned over.
 
     Returns:
-        (M, 2) int32 rows, in order.
+        (M, 2) rows, in order, and the radius: smaller than asked for where a picture would have
+        more than `MOST_EACH` candidates on average.
     """
     head = heads(hashes)
-    found = [np.zeros((0, 2), np.int32)]
-    near = _near(hashes[head], radius, int(MIRRORED) if mirror else 0)
-    found += [_of_others(rows[head][pairs], persons) for pairs in near]
-    if not mirror and not head.all():
-        found += [_of_others(rows[pairs], persons) for pairs in _beside_heads(hashes, head)]
-    every = np.concatenate(found)
-    return np.asarray(every[np.lexsort((every[:, 1], every[:, 0]))])
-
-
-def _near(hashes: Hashes, radius: int, flip: int) -> Iterator[Rows]:
-    """Yield the pairs of near hashes, as `near_hashes` does."""
-    if len(hashes) > _FEW:
-        yield from near_hashes(hashes, radius, flip)
-        return
-    others = hashes ^ np.uint64(flip)
-    for start in range(0, len(hashes), _ROWS_TOGETHER):
-        apart = np.bitwise_count(hashes[start : start + _ROWS_TOGETHER, None] ^ others[start:])
-        one, two = np.divmod(np.flatnonzero(apart <= radius), len(hashes) - start)
-        later = one < two
-        yield np.stack([one[later], two[later]], axis=1) + start
+    own = rows[head]
+    most = min(MOST_EACH * len(own), _MOST)
+    near, radius = near_hashes(hashes[head], persons[own], radius, mirror=mirror, most=most)
+    found = own.astype(np.int32)[near]
+    if mirror or head.all():
+        return found, radius
+    beside = [_of_others(rows[pairs], persons) for pairs in _beside_heads(hashes, head)]
+    every = np.concatenate([found, *beside])
+    return np.asarray(every[np.lexsort((every[:, 1], every[:, 0]))]), radius
 
 
 def heads(hashes: Hashes) -> NDArray[np.bool_]:
@@ -149,7 +90,7 @@ def _beside_heads(hashes: Hashes, head: NDArray[np.bool_]) -> Iterator[Rows]:
         yield np.sort(np.stack([order[first + number], others], axis=1), axis=1)
 
 
-def _of_others(pairs: Rows, persons: Rows) -> NDArray[np.int32]:
+def _of_others(pairs: Rows, persons: Rows) -> Pairs:
     others = persons[pairs[:, 0]] != persons[pairs[:, 1]]
     return np.asarray(pairs[others], np.int32)
 
@@ -160,8 +101,7 @@ class Sketches:
     Args:
         out: The dataset.
         digests: (N,) sha256 of each row's crop, None where it is not known.
-        read: Gives the picture of a row, None where there is none.
-        threads: What makes them.
+        draw: Makes them.
         report: Called with how many of them are made, and of how many.
     """
 
@@ -169,55 +109,63 @@ class Sketches:
         self,
         out: Path,
         digests: Sequence[bytes | None],
-        read: Read,
-        threads: Executor,
+        draw: Draw,
         report: Callable[[int, int], None] | None = None,
     ) -> None:
-        self._read, self._threads, self._report = read, threads, report
+        self._draw, self._report = draw, report
         self._digests, self._kept = digests, Measured(out, "sketches")
-        self._cells = np.zeros((0, CELLS * CELLS), np.int8)
-        self._place = np.full(len(digests), _UNKNOWN, np.int32)
+        self._cells = _room(len(digests))
+        self._state = np.full(len(digests), _UNKNOWN, np.int8)
 
-    def promising(self, pairs: Rows, *, mirror: bool) -> Rows:
+    def promising(self, pairs: Pairs, *, mirror: bool) -> Pairs:
         """Return those of some pairs, (M, 2), that may be one photograph.
 
         Args:
             pairs: Rows, in order of the first.
             mirror: Whether the second of each is turned over.
         """
-        self._make(np.unique(pairs))
-        pairs = pairs[(self._place[pairs] >= 0).all(axis=1)]
-        places = self._place[pairs]
+        asked = np.zeros(len(self._state), np.bool_)
+        asked[pairs] = True
+        unknown = np.flatnonzero(asked & (self._state == _UNKNOWN))
+        for start in range(0, len(unknown), _MADE_TOGETHER):
+            self._make(unknown[start : start + _MADE_TOGETHER])
+        pairs = pairs[(self._state[pairs] == _MADE).all(axis=1)]
         near = np.zeros(len(pairs), np.bool_)
-        starts = np.flatnonzero(np.diff(places[:, 0], prepend=_UNKNOWN))
+        starts = np.flatnonzero(np.diff(pairs[:, 0], prepend=-1))
         for start, end in pairwise([*starts.tolist(), len(pairs)]):
-            others = self._cells[places[start:end, 1]]
-            found = alike(self._cells[places[start, 0]], others, mirror=mirror)
+            others = self._cells[pairs[start:end, 1]]
+            found = alike(self._cells[pairs[start, 0]], others, mirror=mirror)
             near[start:end] = found >= _PROMISING
         return np.asarray(pairs[near])
 
     def missing(self) -> int:
         """Return how many rows were asked for that have no picture."""
-        return int((self._place == _MISSING).sum())
+        return int((self._state == _MISSING).sum())
 
     def _make(self, rows: Rows) -> None:
-        rows = rows[self._place[rows] == _UNKNOWN]
         digests = [self._digests[row] for row in rows.tolist()]
         keys = [None if digest is None else self._kept.key(digest) for digest in digests]
 
         def measure(places: Sequence[int]) -> Iterator[tuple[int, str | None]]:
-            for start in range(0, len(places), _ROWS_AT_ONCE):
-                part = places[start : start + _ROWS_AT_ONCE]
-                texts = self._threads.map(lambda place: self._text(int(rows[place])), part)
-                yield from zip(part, texts, strict=True)
+            for number, text in self._draw([int(rows[place]) for place in places]):
+                yield places[number], text
 
         made = self._kept.of(keys, digests, measure, self._report)
         there = np.array([text is not None for text in made], np.bool_)
         cells = b"".join(b85decode(text) for text in made if text is not None)
-        self._place[rows] = np.where(there, len(self._cells) + np.cumsum(there) - 1, _MISSING)
-        new = np.frombuffer(cells, np.int8).reshape(-1, CELLS * CELLS)
-        self._cells = np.concatenate([self._cells, new])
+        self._cells[rows[there]] = np.frombuffer(cells, np.int8).reshape(-1, CELLS * CELLS)
+        self._state[rows] = np.where(there, _MADE, _MISSING)
 
-    def _text(self, row: int) -> str | None:
-        picture = self._read(row)
-        return None if picture is None else b85encode(sketch(picture).tobytes()).decode()
+
+def _room(count: int) -> NDArray[np.int8]:
+    """Return zeros for so many sketches: what is not written to takes no memory."""
+    shape = (count, CELLS * CELLS)
+    if count <= _IN_MEMORY:
+        return np.zeros(shape, np.int8)
+    with TemporaryFile() as file:  # it lasts as long as it is mapped
+        return np.memmap(file, np.int8, "w+", shape=shape)
+
+
+def sketched(picture: Small | None) -> str | None:
+    """Return the sketch of a picture as text, None where there is no picture."""
+    return None if picture is None else b85encode(sketch(picture).tobytes()).decode()

@@ -58,6 +58,11 @@ class Issue:
     proposals: tuple[Proposal, ...] = ()
     facts: Mapping[str, float | str] | None = None
 
+    @property
+    def about(self) -> str:
+        """The record, the profile or the reason, for people to read."""
+        return self.paths[0] if self.paths else self.profile or self.reason
+
 
 @dataclass(frozen=True, slots=True)
 class Check:

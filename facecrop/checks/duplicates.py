@@ -1,8 +1,6 @@
 """Finding the photographs that two people share: hashes and sketches propose, pixels prove."""
 
-import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -12,9 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from facecrop.checks.candidates import Sketches, affordable_radius, candidate_pairs
+from facecrop.checks.candidates import Sketches, candidate_pairs, sketched
 from facecrop.checks.measured import Measured
 from facecrop.checks.proof import Small, agreement, prepare
+from facecrop.crops import crop_data
+from facecrop.engines.each import Each, InThreads
 from facecrop.fragments import Entry
 from facecrop.images.codec import decode
 from facecrop.labels.groups import Groups, Link, Rows
@@ -23,6 +23,8 @@ from facecrop.labels.split_table import content_digests, digest_links
 _REMEMBERED = 8192
 """Pictures kept in memory, 9 kB each."""
 _KEPT_TOGETHER = 4096
+_NONE = -1.0
+"""The agreement where a picture is missing."""
 _AT_ONCE = 256
 """Pairs compared before links are drawn: fixed, so that any number of threads finds the same."""
 
@@ -36,7 +38,7 @@ class Found:
         candidates: Pairs of pictures with near hashes that were compared or would have been.
         unread: Records with a candidate that have no crop to compare.
         radius: By which hashes of candidates differed, at most: less than asked for where that
-            would have been too many (`affordable_radius`).
+            would have been too many (`candidate_pairs`).
     """
 
     links: list[Link]
@@ -52,6 +54,7 @@ def find_duplicates(
     radius: int,
     least_agreement: float,
     *,
+    each: Each | None = None,
     report: Callable[[int, int], None] | None = None,
 ) -> Found:
     """Find records of different persons that show one photograph.
@@ -63,6 +66,7 @@ def find_duplicates(
         persons: (N,) a number for each record's person.
         radius: Bits by which hashes of candidates differ, at most.
         least_agreement: Agreement of registered pixels that is proof.
+        each: Looks at pictures; None: threads of this process.
         report: Called with pictures sketched, or pairs compared, and all of them.
     """
     links = [Link(*rows, "bytes", 1.0) for rows in digest_links(content_digests(index), persons)]
@@ -71,38 +75,35 @@ def find_duplicates(
         groups.join(int(persons[link.first]), int(persons[link.second]))
     hashed = np.flatnonzero(pc.is_valid(index["phash"]).to_numpy())
     hashes = index["phash"].drop_null().to_numpy().astype(np.uint64)
-    compared = _Compared(out, index)
-    radius = affordable_radius(hashes, persons[hashed], radius)
-    candidates, done, total = 0, 0, 0
-    with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
-        sketches = Sketches(out, compared.digests, compared.picture, threads, report)
-        for mirror in (False, True):
-            pairs = candidate_pairs(hashes, hashed, persons, radius, mirror=mirror)
-            candidates += len(pairs)
-            if links:
-                names = groups.names()[persons[pairs]]
-                pairs = pairs[names[:, 0] != names[:, 1]]
-            pairs = sketches.promising(pairs, mirror=mirror)
-            total += len(pairs)
-            for start in range(0, len(pairs), _AT_ONCE):
-                part = pairs[start : start + _AT_ONCE].tolist()
-                open_pairs = [
-                    (one, two)
-                    for one, two in part
-                    if groups.find(int(persons[one])) != groups.find(int(persons[two]))
-                ]
-                scores = compared.scores(open_pairs, threads, mirror=mirror)
-                for (one, two), found in zip(open_pairs, scores, strict=True):
-                    if found >= least_agreement and groups.join(
-                        int(persons[one]), int(persons[two])
-                    ):
-                        kind = "mirror" if mirror else "pixels"
-                        links.append(Link(one, two, kind, round(found, 3)))
-                done += len(part)
-                if report is not None:
-                    report(done, total)
+    compared = _Compared(out, index, each or InThreads())
+    candidates, done, total, used = 0, 0, 0, radius
+    sketches = Sketches(out, compared.digests, compared.draw, report)
+    for mirror in (False, True):
+        pairs, within = candidate_pairs(hashes, hashed, persons, radius, mirror=mirror)
+        used = min(used, within)
+        candidates += len(pairs)
+        if links:
+            names = groups.names()[persons[pairs]]
+            pairs = pairs[names[:, 0] != names[:, 1]]
+        pairs = sketches.promising(pairs, mirror=mirror)
+        total += len(pairs)
+        for start in range(0, len(pairs), _AT_ONCE):
+            part = pairs[start : start + _AT_ONCE].tolist()
+            open_pairs = [
+                (one, two)
+                for one, two in part
+                if groups.find(int(persons[one])) != groups.find(int(persons[two]))
+            ]
+            scores = compared.scores(open_pairs, mirror=mirror)
+            for (one, two), found in zip(open_pairs, scores, strict=True):
+                if found >= least_agreement and groups.join(int(persons[one]), int(persons[two])):
+                    kind = "mirror" if mirror else "pixels"
+                    links.append(Link(one, two, kind, round(found, 3)))
+            done += len(part)
+            if report is not None:
+                report(done, total)
     compared.keep()
-    return Found(links, candidates, sketches.missing(), radius)
+    return Found(links, candidates, sketches.missing(), used)
 
 
 class _Values(Sequence[bytes | None]):
@@ -131,26 +132,30 @@ class _Compared:
     Args:
         out: The dataset.
         index: As in `find_duplicates`.
+        each: Likewise.
     """
 
-    def __init__(self, out: Path, index: pa.Table) -> None:
-        self._out = out
+    def __init__(self, out: Path, index: pa.Table, each: Each) -> None:
+        self._look, self._each = _Look(out.resolve()), each
         self._images = index["image"]
         there = "image_sha256" in index.column_names
         self.digests = _Values(index["image_sha256"] if there else pa.nulls(len(index)))
         self._kept = Measured(out, "pairs")
         self._known = {key: float(text) for key, text in self._kept.read().items()}
         self._new: list[Entry] = []
-        self.picture = lru_cache(maxsize=_REMEMBERED)(self._read)
 
-    def scores(
-        self, pairs: Sequence[tuple[int, int]], threads: Executor, *, mirror: bool
-    ) -> list[float]:
+    def draw(self, rows: Sequence[int]) -> Iterator[tuple[int, str | None]]:
+        """Yield the place of each row with the sketch of its picture, as `Sketches` wants them."""
+        for start in range(0, len(rows), _KEPT_TOGETHER):
+            names = [self._images[row].as_py() for row in rows[start : start + _KEPT_TOGETHER]]
+            for place, text in self._each.map(self._look.sketch, names):
+                yield start + place, text
+
+    def scores(self, pairs: Sequence[tuple[int, int]], *, mirror: bool) -> list[float]:
         """Return the agreement of pairs of rows, -1 where one of them has no picture to compare.
 
         Args:
             pairs: Rows of the index.
-            threads: What compares.
             mirror: Whether the second of each is turned over first.
         """
         keys = [self._key(pair, mirror=mirror) for pair in pairs]
@@ -160,14 +165,14 @@ class _Compared:
             for number, (key, pair) in reversed(list(enumerate(zip(keys, pairs, strict=True))))
             if key is None or key not in self._known
         }
-        found = dict(
-            zip(
-                asked,
-                threads.map(lambda pair: self._agreement(pair, mirror=mirror), asked.values()),
-                strict=True,
-            )
-        )
-        for key, score in found.items():
+        names, images = list(asked), self._images
+        both = [(images[one].as_py(), images[two].as_py(), mirror) for one, two in asked.values()]
+        found = {
+            names[place]: _NONE if score is None else score
+            for place, score in self._each.map(self._look.agreement, both)
+        }
+        for key in names:
+            score = found[key]
             if isinstance(key, bytes) and score >= 0:
                 self._known[key] = score
                 digest = self.digests[asked[key][0]] or b""
@@ -188,21 +193,40 @@ class _Compared:
         one, two = (self.digests[row] for row in pair)
         return None if one is None or two is None else self._kept.key(one, two, mirror)
 
-    def _agreement(self, pair: tuple[int, int], *, mirror: bool) -> float:
-        one, two = (self.picture(row) for row in pair)
-        if one is None or two is None:
-            return -1.0
-        return agreement(one, np.ascontiguousarray(two[:, ::-1]) if mirror else two)
 
-    def _read(self, row: int) -> Small | None:
-        name = self._images[row].as_py()
+class _Look:
+    """Looks at crops by their names; a few thousand stay in memory where this is used.
+
+    Args:
+        out: The dataset.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self._out = out
+        self._picture = lru_cache(maxsize=_REMEMBERED)(self._read)
+
+    def __reduce__(self) -> "tuple[type[_Look], tuple[Path]]":
+        return _Look, (self._out,)
+
+    def sketch(self, name: str | None) -> str | None:
+        """Return the sketch of a crop as text, None if it cannot be read."""
+        return sketched(self._picture(name))
+
+    def agreement(self, pair: tuple[str | None, str | None, bool]) -> float:
+        """Return how far two crops agree, the second turned over or not; -1 if one is missing."""
+        one, two = (self._picture(name) for name in pair[:2])
+        if one is None or two is None:
+            return _NONE
+        return agreement(one, np.ascontiguousarray(two[:, ::-1]) if pair[2] else two)
+
+    def _read(self, name: str | None) -> Small | None:
         return read_small(self._out / name) if name else None
 
 
 def read_small(file: Path) -> Small | None:
     """Return a crop as it is compared, None if it cannot be read."""
     try:
-        image = decode(file.read_bytes()).image
+        image = decode(crop_data(file)).image
     except OSError:
         return None
     return None if image is None else prepare(image)

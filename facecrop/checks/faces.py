@@ -1,10 +1,10 @@
 """Faces as vectors: those of one person lie close together. Needs a model that the user has."""
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from hashlib import sha256
-from os import cpu_count
 from pathlib import Path
+from threading import local
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -32,7 +32,8 @@ SIDE = 112
 _PLACES = np.array([[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [56.1396, 92.2848]])
 """Where `LANDMARKS` lie in the model's input, x and y: the usual ones of ArcFace and SFace, with
 the middle of both corners of the mouth."""
-_AT_ONCE = 64
+_OWN = local()
+"""The recogniser of each thread: a network serves one caller at a time."""
 
 
 def find_recogniser(folder: Path) -> Path | None:
@@ -53,7 +54,7 @@ def face_vectors(material: "Material") -> Vectors:
     """
     if material.recogniser is None or material.raw is None:
         raise ValueError("face_vectors needs a recogniser and the raw folder")
-    net = _Recogniser(material.recogniser)
+    _Recogniser(material.recogniser)  # what cannot be loaded is said before any picture is read
     index, report = material.index, material.report
     points = np.stack(
         [
@@ -69,15 +70,17 @@ def face_vectors(material: "Material") -> Vectors:
     files = [material.raw / unescape(row["path"]) for row in rows]
     places = [points[number] for number in known]
     kept = Measured(material.out, "faces")
-    model = sha256(material.recogniser.read_bytes()).digest()
+    recogniser = material.recogniser.resolve()
+    model = sha256(recogniser.read_bytes()).digest()
     keys = [
         kept.key(row["digest"], model, place.tolist()) if unchanged(file, row) else None
         for file, row, place in zip(files, rows, places, strict=True)
     ]
 
     def missing(numbers: Sequence[int]) -> Iterator[tuple[int, str | None]]:
-        for number, face in _faces(files, places, numbers):
-            yield number, None if face is None else net(face).tobytes().hex()
+        faces = [(files[number], places[number]) for number in numbers]
+        for place, text in material.each.map(partial(_vector, recogniser), faces):
+            yield numbers[place], text
 
     def told(done: int, total: int) -> None:
         if report is not None:
@@ -115,19 +118,24 @@ def align(image: Image, points: NDArray[np.floating]) -> Image:
     return np.asarray(cv2.warpAffine(image, matrix, (SIDE, SIDE)), np.uint8)
 
 
-def _faces(
-    files: Sequence[Path], points: Sequence[NDArray[np.floating]], numbers: Sequence[int]
-) -> Iterator[tuple[int, Image | None]]:
-    def face(number: int) -> tuple[int, Image | None]:
-        try:
-            image = decode(files[number].read_bytes()).image
-        except OSError:
-            image = None
-        return number, None if image is None else align(image, points[number])
+def _vector(recogniser: Path, face: tuple[Path, NDArray[np.floating]]) -> str | None:
+    """Return the vector of a face as hex digits, None if its picture cannot be read.
 
-    with ThreadPoolExecutor(cpu_count() or 1) as threads:
-        for start in range(0, len(numbers), _AT_ONCE):
-            yield from threads.map(face, numbers[start : start + _AT_ONCE])
+    Args:
+        recogniser: The model.
+        face: Its raw file, and (4, 2) where `LANDMARKS` are.
+    """
+    file, points = face
+    try:
+        image = decode(file.read_bytes()).image
+    except OSError:
+        return None
+    if image is None:
+        return None
+    if getattr(_OWN, "file", None) != recogniser:
+        _OWN.net, _OWN.file = _Recogniser(recogniser), recogniser
+    vector: Vectors = _OWN.net(align(image, points))
+    return vector.tobytes().hex()
 
 
 class _Recogniser:

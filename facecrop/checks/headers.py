@@ -1,9 +1,7 @@
 """What the first bytes of raw files tell, and how their pictures are stored: one pass over RAW."""
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +11,7 @@ from facecrop.images import jpeg, png
 from facecrop.images.formats import sniff
 from facecrop.images.readers import FaultError, open_picture
 from facecrop.labels.paths import unescape
+from facecrop.storage import seen
 
 if TYPE_CHECKING:
     from facecrop.checks.material import Material
@@ -39,7 +38,6 @@ _NAMES = {"jpeg": "JPEG", "png": "PNG", "webp": "WebP", "bmp": "BMP", "tiff": "T
           "gif": "GIF", "avif": "AVIF", "heic": "HEIF"}  # fmt: skip
 _CHANNELS = {1: "gray", 4: "CMYK"}
 _USUAL_DEPTH = 8
-_AT_ONCE = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +64,12 @@ def read_headers(material: "Material") -> list[Header]:
         return [Header()] * len(material.index)
     columns = ["path", "digest", "size", "mtime_ns"]
     rows = material.index.select(columns).to_pylist()
-    files = [raw / unescape(row["path"]) for row in rows]
+    files = seen(raw, [unescape(row["path"]) for row in rows])
     kept = Measured(material.out, "headers")
 
-    def one(number: int) -> tuple[int, str | None]:
-        found = _read(files[number])
-        return number, None if found is None else json.dumps([found.kind, found.traits])
-
     def missing(numbers: Sequence[int]) -> Iterator[tuple[int, str | None]]:
-        with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
-            for start in range(0, len(numbers), _AT_ONCE):
-                yield from threads.map(one, numbers[start : start + _AT_ONCE])
+        for place, text in material.each.map(_read, [files[number] for number in numbers]):
+            yield numbers[place], text
 
     def report(done: int, total: int) -> None:
         if material.report is not None:
@@ -110,7 +103,8 @@ def unchanged(file: Path, row: Mapping[str, Any]) -> bool:
     return (now.st_size, now.st_mtime_ns) == (row["size"], row["mtime_ns"])
 
 
-def _read(file: Path) -> Header | None:
+def _read(file: Path) -> str | None:
+    """Return kind and traits of a file as JSON, None if it cannot be read."""
     try:
         data = file.read_bytes()
     except OSError:
@@ -118,7 +112,7 @@ def _read(file: Path) -> Header | None:
     kind = next(
         (name for name, start, mark in _MAGIC if data[start : start + len(mark)] == mark), None
     )
-    return Header(kind, _traits(data, file.suffix.lower()))
+    return json.dumps([kind, _traits(data, file.suffix.lower())])
 
 
 def _traits(data: bytes, suffix: str) -> tuple[str, ...]:

@@ -1,9 +1,8 @@
 """What crops look like, in numbers: one pass over the pictures for all checks that ask."""
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from math import cos, radians, sin
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from facecrop.checks.pixelstats import (
     painted_by,
     person_of,
 )
+from facecrop.crops import crop_data
 from facecrop.images.codec import decode_crop
 from facecrop.images.frames import Box, Image
 from facecrop.images.render.settings import Resize
@@ -37,7 +37,6 @@ MEASURES = (
 )  # fmt: skip
 """What is measured: see `look_at`."""
 
-_AT_ONCE = 256
 _FACE = ("face_x0", "face_y0", "face_x1", "face_y1")
 _SIZE = ("width", "height")
 _NAMES = (*CROP_COLUMNS, *_FACE, *_SIZE)
@@ -70,16 +69,13 @@ def measure_looks(material: "Material") -> Looks:
     rows = material.index.select(columns).to_pylist()
     painted, resize = painted_by(material.out / CARD_FILE)
     there = [number for number, row in enumerate(rows) if row["image"] is not None]
-    files = [crop_file(material.out, rows[number]) for number in there]
-
-    def measured(place: int) -> tuple[int, str | None]:
-        found = _measured(files[place], rows[there[place]], painted, resize)
-        return place, None if found is None else json.dumps(found)
+    files = [crop_file(material.out.resolve(), rows[number]) for number in there]
 
     def measure(places: Sequence[int]) -> Iterator[tuple[int, str | None]]:
-        with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
-            for start in range(0, len(places), _AT_ONCE):
-                yield from threads.map(measured, places[start : start + _AT_ONCE])
+        crops = [(files[place], rows[there[place]]) for place in places]
+        look = partial(_measured, painted=painted, resize=resize)
+        for number, text in material.each.map(look, crops):
+            yield places[number], text
 
     def report(done: int, total: int) -> None:
         if material.report is not None:
@@ -100,17 +96,19 @@ def measure_looks(material: "Material") -> Looks:
 
 
 def _measured(
-    file: CropFile, row: Mapping[str, Any], painted: Colour | None, resize: Resize | None
-) -> list[float] | None:
+    crop: tuple[CropFile, Mapping[str, Any]], painted: Colour | None, resize: Resize | None
+) -> str | None:
+    """Return what is measured of a crop and its row as JSON, None if it cannot be read."""
+    file, row = crop
     try:
-        image = decode_crop(file.image.read_bytes()).image
+        image = decode_crop(crop_data(file.image)).image
     except OSError:
         return None
     if image is None:
         return None
     person = person_of(image, file, painted, resize)
     found = look_at(image, face_in_crop(row, image, resize), person, painted, _outside(row))
-    return [found[name] for name in MEASURES]
+    return json.dumps([found[name] for name in MEASURES])
 
 
 def look_at(

@@ -19,7 +19,7 @@ from facecrop.checks.outoffold import (
 )
 from facecrop.checks.swaps import Swaps, doubt_pairs
 from facecrop.index import MASKS
-from facecrop.labels.paths import same_name
+from facecrop.labels.members import name_of_image
 
 
 def _single(material: Material) -> Iterator[Issue]:
@@ -105,12 +105,10 @@ def _correction(material: Material, row: int, was: str, now: str) -> Proposal:
 
 
 def _name(material: Material, row: int) -> str:
-    """Return what a manifest calls a picture: its stem, its whole name where two share the stem."""
     index = material.index
-    stem = str(index["name"][row].as_py())
+    path, stem = (str(index[name][row].as_py()) for name in ("path", "name"))
     siblings = index["name"].filter(pc.equal(index["profile"], index["profile"][row]))
-    twins = [name for name in siblings.to_pylist() if same_name(name) == same_name(stem)]
-    return stem if len(twins) == 1 else str(index["path"][row].as_py()).rpartition("/")[2]
+    return name_of_image(path, stem, siblings.to_pylist())
 
 
 SUSPECT = Check(

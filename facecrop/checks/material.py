@@ -12,9 +12,11 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from facecrop.config import Settings, read_toml
+from facecrop.engines.each import Each, InThreads
 from facecrop.errors import TableError
 from facecrop.index import CARD_FILE, INDEX_FILE, LABELS_FILE, read_table
 from facecrop.labels.ages import AgePolicy, active_policy
+from facecrop.labels.raw import raw_of
 
 if TYPE_CHECKING:
     from facecrop.checks.faces import Vectors
@@ -59,7 +61,7 @@ class Limits(Settings):
     """Cosine between two faces of one person; for SFace, OpenCV's own value."""
     radius: int = Field(default=14, ge=0, le=15)
     """Bits by which the hashes of two pictures may differ for them to be compared."""
-    agreement: float = Field(default=0.93, gt=0, le=1)
+    agreement: float = Field(default=0.9, gt=0, le=1)
     """How far the registered pixels of two pictures must agree to be one photograph."""
     suspect: float = Field(default=0.5, gt=0, lt=1)
     """Probability that a label is wrong. The best threshold for F1 is half of the F1 that it
@@ -81,6 +83,7 @@ class Material:
         off: Checks that are switched off, for those that build on each other.
         recogniser: A face recognition model, `.onnx`; None if there is none at hand.
         report: Told how the slow passes go on.
+        each: Looks at pictures, one by one.
     """
 
     out: Path
@@ -91,6 +94,7 @@ class Material:
     recogniser: Path | None = None
     hidden: Mapping[str, Path] = field(default_factory=dict)
     report: Report | None = None
+    each: Each = field(default_factory=InThreads)
 
     @cached_property
     def index(self) -> pa.Table:
@@ -138,8 +142,7 @@ class Material:
     @property
     def raw(self) -> Path | None:
         """The raw folder, None if it is not there any more, or was a table."""
-        known = self.card.get("raw")
-        folder = (self.out / known).resolve() if isinstance(known, str) else None
+        folder = raw_of(self.out, self.card)
         return folder if folder is not None and folder.is_dir() else None
 
     @cached_property

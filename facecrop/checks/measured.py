@@ -23,7 +23,7 @@ KINDS = {
     "headers": 1,
     "looks": 1,
     "moments": 1,
-    "pairs": 1,
+    "pairs": 2,
     "shapes": 1,
     "sketches": 1,
     "strips": 1,
@@ -160,7 +160,7 @@ class Located:
         places: Of each key, the fragment and its row group.
     """
 
-    def __init__(self, places: Mapping[bytes, tuple[str, int]]) -> None:
+    def __init__(self, places: Mapping[bytes, tuple[Path, int]]) -> None:
         self._places = places
         self._groups = lru_cache(maxsize=_OPEN_GROUPS)(_group)
 
@@ -199,14 +199,14 @@ def _rewrite(store: Store, name: str, wanted: Callable[[Entry], bool]) -> None:
     """Write anew what is wanted of the fragments that hold something else too."""
     for path in store.fragments([name]):
         kept = [entry for entry in _entries(path) if wanted(entry)]
-        if len(kept) < fragments.count_rows(Path(path)):
+        if len(kept) < fragments.count_rows(path):
             for start in range(0, len(kept), _AT_ONCE):
                 store.write(name, kept[start : start + _AT_ONCE])
-            Path(path).unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
     store.compact()
 
 
-def _group(path: str, number: int) -> dict[bytes, str]:
+def _group(path: Path, number: int) -> dict[bytes, str]:
     """Return the values of a row group by key; nothing of what is damaged or gone."""
     file = fragments.open_groups(path)
     if file is None:
@@ -216,7 +216,7 @@ def _group(path: str, number: int) -> dict[bytes, str]:
     return {key: facts for own in known.values() for key, (facts, _) in own.items()}
 
 
-def _entries(path: str) -> Iterator[Entry]:
+def _entries(path: Path) -> Iterator[Entry]:
     """Yield what a fragment holds; nothing of what is damaged or gone."""
     file = fragments.open_groups(path)
     if file is None:

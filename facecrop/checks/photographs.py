@@ -46,7 +46,13 @@ def find_photographs(material: "Material") -> Photographs:
             material.report("comparing photographs", done, total)
 
     found = find_duplicates(
-        material.out, index, people, limits.radius, limits.agreement, report=told
+        material.out,
+        index,
+        people,
+        limits.radius,
+        limits.agreement,
+        each=material.each,
+        report=told,
     )
     every = np.arange(len(index), dtype=np.int64)
     same = [Link(*rows, "bytes", 1.0) for rows in digest_links(content_digests(index), every)]

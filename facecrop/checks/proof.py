@@ -26,6 +26,8 @@ _ITERATIONS, _EPSILON = 40, 1e-4
 _BLUR = 5
 _HOPELESS = 0.3
 """One photograph, registered at the coarse size, agrees better than this by far."""
+_UNLIKELY = 0.8
+"""Below this two pictures are not laid on each other the other way round as well."""
 _QUANTILE = 0.25
 """A quarter of the tiles may disagree: a stamp, a new background, a drawn-on mask."""
 
@@ -41,11 +43,13 @@ def prepare(image: NDArray[np.uint8]) -> Small:
 
 
 def agreement(first: Small, second: Small) -> float:
-    """Return how far two pictures agree once the second is laid on the first.
+    """Return how far two pictures agree once one is laid on the other, whichever of them.
 
-    The second is registered by an affine map (Evangelidis and Psarakis 2008, "Parametric image
-    alignment using enhanced correlation coefficient maximization"), coarse to fine. Then details
-    are correlated tile by tile; the answer is the lower quartile over the tiles that have any.
+    One is registered by an affine map (Evangelidis and Psarakis 2008, "Parametric image alignment
+    using enhanced correlation coefficient maximization"), coarse to fine. Then details are
+    correlated tile by tile, of which the lower quartile counts, over those that have any. The
+    lesser of both ways is the answer: two strangers may agree where one is stretched until little
+    but smooth skin is compared, but then they do not the other way round.
     One photograph, cropped by a tenth, resized or compressed again, agrees in nearly all tiles;
     two strangers in the same pose before the same wall agree in outlines and in the wall only.
 
@@ -54,8 +58,14 @@ def agreement(first: Small, second: Small) -> float:
         second: Likewise.
 
     Returns:
-        A number in [0, 1]; 0 where too little can be compared.
+        A number in [0, 1]; 0 where too little can be compared. Below 0.8 it may be that of one way.
     """
+    found = _one_way(first, second)
+    return found if found < _UNLIKELY else min(found, _one_way(second, first))
+
+
+def _one_way(first: Small, second: Small) -> float:
+    """Return the agreement when the second is laid on the first."""
     one, two = first.astype(np.float32), second.astype(np.float32)
     warp = np.eye(2, 3, dtype=np.float32)
     best = _laid(one, two, warp)

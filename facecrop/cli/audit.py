@@ -3,12 +3,12 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import typer
 
 from facecrop.cli.audit_print import print_checks, print_records
-from facecrop.cli.console import console, plural, stages
+from facecrop.cli.console import console, plural, refuse_alone, stages
 from facecrop.cli.pictures import Pictures, detect
 from facecrop.errors import ConfigError, LimitError
 
@@ -84,6 +84,12 @@ def audit(
     ] = None,
     repeats: Annotated[int, typer.Option(min=1, help="With --train: trainings of each fold.")] = 1,
     device: Annotated[str, typer.Option(help="Of trainings: auto, cpu or cuda.")] = "auto",
+    engine: Annotated[
+        str, typer.Option(help="local, or ray: for pictures and trainings.")
+    ] = "local",
+    address: Annotated[
+        str | None, typer.Option(help="Of the Ray cluster: auto, or HOST:PORT.")
+    ] = None,
     faces: Annotated[
         Path | None,
         typer.Option(help="A face recognition model (SFace, ONNX).", metavar="FILE"),
@@ -107,12 +113,17 @@ def audit(
     from facecrop.commands import audit as library  # noqa: PLC0415 - keeps --help fast
 
     where = console()
+    refuse_alone(
+        ("--reviewer", bool(reviewer), bool(accept), "--accept"),
+        ("--reason", bool(reason), bool(accept), "--accept"),
+        ("--repeats", repeats > 1, train, "--train"),
+    )
     if accept or withdraw:
         _refuse_beside_decisions({
             "--show-errors": show_errors, "--check": check, "--off": off, "--since": since,
             "--fail-on": fail_on, "--propose": propose, "--run": run, "--train": train,
             "--shortcuts": shortcuts, "--faces": faces, "--set": set_, "--serve": serve,
-            "--json": json_,
+            "--json": json_, "--engine": engine != "local", "--address": address,
         })  # fmt: skip
         _decide(where, out, accept or [], withdraw or [], reviewer=reviewer, reason=reason)
         return
@@ -120,10 +131,11 @@ def audit(
     library.read_fail_on(fail_on or [])  # before anything takes its time
     if propose is not None:
         library.check_manifest(propose)
+    how = _How(device, engine, address)
     if train:
-        run = _train(where, out, repeats=repeats, device=device, quiet=json_)
+        run = _train(where, out, how, repeats=repeats, quiet=json_)
     if shortcuts:
-        _train(where, out, hidden=shortcuts, device=device, quiet=json_)
+        _train(where, out, how, hidden=shortcuts, quiet=json_)
     with stages(where, "pictures") as show:
         result = library.audit(
             out,
@@ -133,6 +145,8 @@ def audit(
             since=since,
             limits=limits,
             faces=faces,
+            engine=engine,
+            address=address,
             report=None if json_ else show,
         )
     if json_:
@@ -140,8 +154,8 @@ def audit(
     else:
         print_checks(where, result)
         if show_errors:
-            how = detect() if pictures is Pictures.AUTO else pictures
-            print_records(where, result, most, how)
+            shown = detect() if pictures is Pictures.AUTO else pictures
+            print_records(where, result, most, shown)
     if propose is not None:
         _propose(where, result, propose, quiet=json_)
     if serve:
@@ -203,11 +217,19 @@ def _propose(where: "Console", result: "AuditResult", file: Path, *, quiet: bool
         where.print(f"next:        facecrop relabel {result.out} --manifest {file}", soft_wrap=True)
 
 
+class _How(NamedTuple):
+    """What trainings run on."""
+
+    device: str
+    engine: str
+    address: str | None
+
+
 def _train(
     where: "Console",
     out: Path,
+    how: _How,
     *,
-    device: str,
     quiet: bool,
     repeats: int = 1,
     hidden: "Hide | None" = None,
@@ -217,8 +239,8 @@ def _train(
 
     with Reporter(where, out, quiet=quiet) as report:
         if hidden is not None:
-            return library.train_without(out, hidden, device=device, report=report)
-        return library.train_for_audit(out, repeats=repeats, device=device, report=report)
+            return library.train_without(out, hidden, **how._asdict(), report=report)
+        return library.train_for_audit(out, repeats=repeats, **how._asdict(), report=report)
 
 
 def _serve(where: "Console", out: Path) -> None:

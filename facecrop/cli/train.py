@@ -66,6 +66,12 @@ def train(
         bool,
         typer.Option("--ignore-requires", help="Use a preset on a dataset it was not made for."),
     ] = False,
+    engine: Annotated[
+        str, typer.Option(help="local, or ray: folds and repeats beside each other.")
+    ] = "local",
+    address: Annotated[
+        str | None, typer.Option(help="Of the Ray cluster: auto, or HOST:PORT.")
+    ] = None,
     preview_augment: Annotated[
         Path | None,
         typer.Option(help="Draw what augmentation does into this PNG, and end.", metavar="FILE"),
@@ -104,6 +110,8 @@ def train(
             save_every=save_every,
             wandb=wandb,
             ignore_requires=ignore_requires,
+            engine=engine,
+            address=address,
             report=report,
         )
     if not library.is_first_process():

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from facecrop.checks.check import Issue, issue_key
 from facecrop.checks.material import Limits, Material, Report
 from facecrop.checks.table import CHECKS
+from facecrop.commands.audit_engine import looking
 from facecrop.commands.audit_files import (
     ISSUES,
     Accepted,
@@ -28,10 +29,12 @@ from facecrop.commands.audit_propose import Proposals, check_manifest, propose
 from facecrop.commands.audit_result import SEVERITIES, AuditResult
 from facecrop.commands.audit_reviewed import accept_review
 from facecrop.commands.audit_train import train_for_audit, train_without
+from facecrop.engines.choice import check_engine
 from facecrop.errors import ConfigError, MissingExtraError, TableError
 from facecrop.index import INDEX_FILE, read_table
 from facecrop.labels.certificate import refuse_pending
 from facecrop.registry import no_such
+from facecrop.storage import place
 
 __all__ = [
     "Accepted",
@@ -62,6 +65,8 @@ def audit(
     since: str | None = None,
     limits: Limits | None = None,
     faces: Path | None = None,
+    engine: str = "local",
+    address: str | None = None,
     report: Report | None = None,
 ) -> AuditResult:
     """Find what is still wrong with a dataset, rank it, and write the page to repair it on.
@@ -80,18 +85,33 @@ def audit(
         limits: Where measured numbers begin to be worth a look.
         faces: A face recognition model, ONNX, that takes (1, 3, 112, 112) RGB; None: the one in the
             models folder, if there is one.
+        engine: What looks at the pictures: `local`, or `ray`; both find the same.
+        address: Of the Ray cluster, `auto` or `host:6379`, whose machines all see RAW and OUT; None
+            for that of RAY_ADDRESS, else for a Ray on this machine.
         report: Told how the slow passes go on.
 
     Raises:
         TableError: A table is missing or damaged, or records are still pending.
-        ConfigError: There is no such check, run or date, or no check is left.
+        ConfigError: There is no such check, run, date or engine, or no check is left.
     """
-    out = Path(out)
+    out = place(out)
+    check_engine(engine, address)
     refuse_pending(read_table(out / INDEX_FILE, ["status"]), out)
     names = _names(checks, off)
     before = _before(out, since)
     material = replace(gather(out, run, faces), off=frozenset(off), report=report)
     material = material if limits is None else replace(material, limits=limits)
+    with looking(out, material.raw, engine, address) as each:
+        return _audit(replace(material, each=each), names, before, since)
+
+
+def _audit(
+    material: Material,
+    names: Sequence[str],
+    before: frozenset[str] | datetime | None,
+    since: str | None,
+) -> AuditResult:
+    out = material.out
     ran, skipped, found = [], {}, []
     for name in names:
         check = CHECKS.load(name)

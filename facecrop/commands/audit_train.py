@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from facecrop.commands.split import split
 from facecrop.labels.certificate import read_split, split_files
 from facecrop.labels.splits import SplitSettings
+from facecrop.storage import local
 from facecrop.training.settings.train import Hide
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ def train_for_audit(
     settings: Sequence[str] = (),
     repeats: int = 1,
     device: str = "auto",
+    engine: str = "local",
+    address: str | None = None,
     report: "Report | None" = None,
 ) -> str:
     """Train so that each record is judged by a model that never saw its person.
@@ -44,6 +47,8 @@ def train_for_audit(
         settings: Single settings, `optim.lr=3e-4`.
         repeats: Trainings of each fold, with other seeds: what is often wrong, is.
         device: `auto`, `cpu` or `cuda`.
+        engine: As in `train`.
+        address: Likewise.
         report: Called as the trainings go on.
 
     Returns:
@@ -54,7 +59,7 @@ def train_for_audit(
     """
     from facecrop.commands.train import train  # noqa: PLC0415 - torch, only when asked
 
-    out = Path(out)
+    out = local(out)
     return train(
         out,
         preset=PRESET if preset is None else preset,
@@ -63,6 +68,8 @@ def train_for_audit(
         folds="all",
         repeats=repeats,
         device=device,
+        engine=engine,
+        address=address,
         report=report,
     ).name
 
@@ -73,6 +80,8 @@ def train_without(
     *,
     settings: Sequence[str] = _COARSE,
     device: str = "auto",
+    engine: str = "local",
+    address: str | None = None,
     report: "Report | None" = None,
 ) -> str:
     """Train the preset `small`, coarse and short, on pictures of which a part is painted over.
@@ -84,6 +93,8 @@ def train_without(
         hidden: `face`, or `person`: the head with its hair, and everything below the chin.
         settings: Single settings.
         device: `auto`, `cpu` or `cuda`.
+        engine: As in `train`.
+        address: Likewise.
         report: Called as the trainings go on.
 
     Returns:
@@ -95,7 +106,7 @@ def train_without(
     from facecrop.commands.train import train  # noqa: PLC0415 - torch, only when asked
     from facecrop.training.runs import free_name  # noqa: PLC0415 - likewise
 
-    out = Path(out)
+    out = local(out)
     return train(
         out,
         preset=PRESET,
@@ -104,6 +115,8 @@ def train_without(
         split=_split_with_folds(out),
         folds="all",
         device=device,
+        engine=engine,
+        address=address,
         report=report,
     ).name
 

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from facecrop.commands.run_page import write_run_page
 from facecrop.commands.train_begin import begin, default_split, read_preset
+from facecrop.engines.choice import check_engine
 from facecrop.errors import ConfigError, MissingExtraError
+from facecrop.storage import local
 from facecrop.training.presets import Preset, shipped_presets
 from facecrop.training.runs import list_runs, open_run
 from facecrop.training.settings import TrainSettings
@@ -77,6 +79,8 @@ def train(
     save_every: float = 10.0,
     wandb: str | None = None,
     ignore_requires: bool = False,
+    engine: str = "local",
+    address: str | None = None,
     report: "Report | None" = None,
 ) -> TrainResult:
     """Train a model on a dataset, judged by people it has never seen.
@@ -98,16 +102,24 @@ def train(
         save_every: Minutes between checkpoints within an epoch; one more after each epoch.
         wandb: Project of Weights & Biases to report to as well.
         ignore_requires: Train although the dataset is not what the preset was made for.
+        engine: `local`: folds and repeats one after the other; `ray`: as many at a time as a
+            cluster has room for, with the same predictions.
+        address: Of the Ray cluster, `auto` or `host:6379`, whose machines all see the dataset under
+            this path; None for that of RAY_ADDRESS, else for a Ray on this machine.
         report: Called as the training goes on.
 
     Raises:
         FacecropError: Something the user can mend; what was trained until then is kept.
     """
     started = time.perf_counter()
-    out = Path(out)
+    out = local(out)
+    check_engine(engine, address)
     check_installed()
     from facecrop.training import hardware  # noqa: PLC0415 - needs torch
     from facecrop.training.conduct import conduct  # noqa: PLC0415 - likewise
+
+    if engine == "ray":
+        _check_several(out, folds, repeats, resume)
 
     kind = hardware.resolve_device(device)
 
@@ -129,7 +141,14 @@ def train(
         )
 
     run = open_run(out, hardware.by_first(kind, begun))
-    result, warnings = conduct(out, run, kind, save_every=save_every, wandb=wandb, report=report)
+    elsewhere = None
+    if engine == "ray":
+        from facecrop.commands.train_ray import OnRay  # noqa: PLC0415 - an extra, slow to import
+
+        elsewhere = OnRay(out, run, kind, save_every, wandb, report, address)
+    result, warnings = conduct(
+        out, run, kind, save_every=save_every, wandb=wandb, report=report, elsewhere=elsewhere
+    )
     if hardware.is_first():
         for one in dict.fromkeys([*run.members(), run]):
             write_run_page(one)
@@ -170,7 +189,7 @@ def preview_augment(
     Raises:
         FacecropError: Something the user can mend.
     """
-    out = Path(out)
+    out = local(out)
     if file.suffix.lower() != ".png":
         raise ConfigError(f"--preview-augment needs a .png file, got {str(file)!r}")
     check_installed()
@@ -195,6 +214,29 @@ def check_installed() -> None:
     for package in ("torch", "timm", "accelerate", "torchmetrics", "sklearn", "matplotlib"):
         if find_spec(package) is None:
             raise MissingExtraError(f'training needs {package}: pip install "facecrop[train]"')
+
+
+def _check_several(out: Path, folds: str, repeats: int, resume: str | None) -> None:
+    """Refuse Ray where nothing could be trained beside anything else.
+
+    Raises:
+        ConfigError: There is one training alone, or a launcher has started several processes.
+        MissingExtraError: Ray is not installed.
+    """
+    import facecrop.engines.cluster  # noqa: F401, PLC0415 - says what is not installed
+
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ConfigError("--engine ray starts its own processes: leave torchrun or accelerate out")
+    run = None if resume is None else open_run(out, resume)
+    if run is not None and run.begun:
+        several = bool(run.facts()["members"])
+    else:
+        several = folds == "all" or repeats > 1
+    if not several:
+        raise ConfigError(
+            "--engine ray trains folds and repeats beside each other, and this is one training: "
+            "give --folds all or --repeats, or leave --engine out"
+        )
 
 
 def _resumed(

@@ -17,8 +17,10 @@ from facecrop.commands.tune_study import (
     name_run,
     open_study,
 )
+from facecrop.engines.choice import check_engine
 from facecrop.errors import ConfigError, MissingExtraError
 from facecrop.index import INDEX_FILE, read_table
+from facecrop.storage import local
 from facecrop.training.settings.space import Space, read_space
 
 if TYPE_CHECKING:
@@ -121,7 +123,7 @@ def tune(
     if metric not in METRICS:
         raise ConfigError(f"no metric {metric!r} to search by; choose from: {', '.join(METRICS)}")
     _check_engine(engine, workers, address)
-    out = Path(out)
+    out = local(out)
     read_table(out / INDEX_FILE, ["path"])  # there is a dataset, or this says how to make one
     wanted = read_space(space)
     file = out / "runs" / f"{study}.tune.sqlite"
@@ -139,12 +141,9 @@ def tune(
 
 
 def _check_engine(engine: str, workers: int | None, address: str | None) -> None:
-    if engine not in ENGINES:
-        raise ConfigError(f"no engine named {engine!r}; choose from: {', '.join(ENGINES)}")
+    check_engine(engine, address, ENGINES)
     if engine == "ray":
         import facecrop.commands.tune_ray  # noqa: F401, PLC0415 - says what is not installed
-    elif address is not None:
-        raise ConfigError(f"--address {address} needs --engine ray")
     elif workers is not None:
         raise ConfigError(f"--workers {workers} needs --engine ray")
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from facecrop.commands.train_begin import default_split, read_preset
 from facecrop.commands.tune_study import Attempt, GivenUpError, draw, falls_behind, name_run
-from facecrop.engines.ray import connected
+from facecrop.engines.cluster import connected
 from facecrop.errors import FacecropError, MissingExtraError, WorkerError
 from facecrop.training.settings.space import Space
 

@@ -14,41 +14,31 @@ the job at the first exception, and keeps the place of a dead actor in its pool 
 """
 
 import contextlib
-import logging
-import os
-import socket
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
 from facecrop.engines.attempts import Attempt, apart
 from facecrop.engines.cell import Cell
+from facecrop.engines.cluster import connected  # before Ray: it says what to do without
 from facecrop.engines.local import LocalEngine
 from facecrop.engines.work import Task, Work
-from facecrop.errors import ConfigError, MissingExtraError, WorkerError
+from facecrop.errors import WorkerError
 
-try:
-    import ray
-    from ray.exceptions import RayError, RayTaskError
-except ImportError as error:
-    raise MissingExtraError(
-        f"the engine 'ray' cannot be used ({error}); run: pip install \"facecrop[ray]\""
-    ) from None
+# isort: split
+import ray
+from ray.exceptions import RayError, RayTaskError
 
 _TICK_S = 2.0
 """How often to look whether the cluster has grown."""
 _GRACE_S = 5.0
 """How long actors may take to end after an interruption; then they are killed."""
-_ANSWER_S = 10.0
-"""How long a cluster may take to answer."""
 _STARTS = 8
 """Actors that may fail to start one after the other."""
-_OBJECTS_BYTES = 100 << 20
-"""Shared memory of a Ray of our own: results are a few rows."""
 
 
 @dataclass(slots=True)
@@ -86,78 +76,26 @@ class RayEngine:
         first = next(tasks, None)
         if first is None:
             return
+        with self.crew(make) as crew:
+            yield from crew.run(chain([first], tasks))
+            crew.finish()
+
+    @contextlib.contextmanager
+    def crew(self, make: Callable[[], Work]) -> Iterator["Crew"]:
+        """Connect, and yield workers for as many rounds of tasks as there are; then end them.
+
+        Args:
+            make: As in `map`.
+
+        Raises:
+            ConfigError: The cluster cannot be reached.
+        """
         with connected(self.address, self.workers) as own:
-            crew = _Crew(self, make, first, tasks, pin=own)
+            crew = Crew(self, make, pin=own)
             try:
-                yield from crew.run()
-                yield from crew.finish()
+                yield crew
             finally:
                 crew.close()
-
-
-@contextlib.contextmanager
-def connected(address: str | None, cpus: int | None, gpus: int | None = 0) -> Iterator[bool]:
-    """Connect to a cluster, or start one; yield whether it is this process's own.
-
-    Args:
-        address: As of the engine.
-        cpus: Of a Ray of our own; None for as many as this process may use.
-        gpus: Likewise; None for all that Ray finds.
-
-    Raises:
-        ConfigError: The cluster cannot be reached.
-    """
-    address = address or os.environ.get("RAY_ADDRESS")  # set where Ray runs this as a job
-    if address:
-        _check(address)
-    if ray.is_initialized():
-        yield False
-        return
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    if address:
-        _connect(address)
-    else:
-        _start_own(cpus or len(os.sched_getaffinity(0)), gpus)
-    try:
-        yield not address
-    finally:
-        ray.shutdown()
-
-
-def _start_own(cpus: int, gpus: int | None) -> None:
-    os.environ.setdefault("RAY_worker_niceness", "0")  # its own choice yields to everything else
-    ray.init(
-        address="local",
-        num_cpus=cpus,
-        num_gpus=gpus,
-        include_dashboard=False,
-        object_store_memory=_OBJECTS_BYTES,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-    )
-
-
-def _check(address: str) -> None:
-    """Tell soon where nobody answers: Ray itself tries for ten minutes."""
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdecimal() or "//" in host:
-        return  # `auto` and the like: Ray knows
-    try:
-        socket.create_connection((host, int(port)), _ANSWER_S).close()
-    except (OSError, OverflowError) as error:
-        raise _unreachable(address, error) from None
-
-
-def _unreachable(address: str, error: Exception) -> ConfigError:
-    said = str(error).strip().splitlines() or [type(error).__name__]
-    return ConfigError(f"no Ray cluster at {address} ({said[0]}); start one with: ray start --head")
-
-
-def _connect(address: str) -> None:
-    try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, RuntimeError, ValueError, RayError) as error:
-        raise _unreachable(address, error) from None
 
 
 @dataclass(slots=True, eq=False)
@@ -169,22 +107,20 @@ class _Seat:
     attempt: Attempt | None = None
 
 
-class _Crew:
-    """The actors of a run, and what each has in hand."""
+class Crew:
+    """The actors of an engine, and what each has in hand.
 
-    def __init__(
-        self,
-        engine: RayEngine,
-        make: Callable[[], Work],
-        first: Task,
-        tasks: Iterator[Task],
-        *,
-        pin: bool,
-    ) -> None:
+    Args:
+        engine: How many there are, and how they live.
+        make: Makes the work inside each worker.
+        pin: Whether each worker keeps to a core.
+    """
+
+    def __init__(self, engine: RayEngine, make: Callable[[], Work], *, pin: bool) -> None:
         self.engine, self.pin = engine, pin
         self.make = ray.put(make)
-        self.tasks = tasks
-        self.waiting = deque([Attempt(first)])
+        self.tasks: Iterator[Task] = iter(())
+        self.waiting: deque[Attempt] = deque()
         self.starting: dict[Any, _Seat] = {}
         self.busy: dict[Any, _Seat] = {}
         self.idle: list[_Seat] = []
@@ -199,7 +135,9 @@ class _Crew:
             scheduling_strategy="SPREAD",
         )(Cell)
 
-    def run(self) -> Iterator[Any]:
+    def run(self, tasks: Iterable[Task]) -> Iterator[Any]:
+        """Yield the result of every part of every task, as they are done."""
+        self.tasks = iter(tasks)
         while True:
             self._hand_out()
             self._grow()
@@ -209,7 +147,7 @@ class _Crew:
             for ref in done:
                 yield from self._hear(ref)
 
-    def finish(self) -> Iterator[Any]:
+    def finish(self) -> None:
         """Wait until all workers have written what they still have in memory."""
         asked = {seat.actor.finish.remote(): seat for seat in self.idle}
         for ref in asked:
@@ -219,7 +157,6 @@ class _Crew:
                 continue  # with its machine went findings that will be learnt again, no row
             if error is not None:
                 raise error
-        yield from ()
 
     def close(self) -> None:
         """End all actors: politely, then not."""

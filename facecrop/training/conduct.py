@@ -1,6 +1,6 @@
 """Trains all that a run consists of: one training, or folds and repeats one after the other."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ from facecrop.training.runs import Run, locked
 from facecrop.training.settings import TrainSettings
 from facecrop.training.state import Checkpoints
 
+_BEGINS = ("start",)
+"""What is known of a training once it has begun, and not found out again when it goes on."""
 _SHOWN = 64
 """Records that a sheet is drawn from; its mixes look for partners among them."""
 
@@ -36,6 +38,7 @@ def conduct(
     save_every: float,
     wandb: str | None = None,
     report: Report | None = None,
+    elsewhere: Callable[[Sequence[Member]], None] | None = None,
 ) -> tuple[dict[str, Any], list[str]]:
     """Train what is left of a run that was begun, be it new or resumed.
 
@@ -46,6 +49,7 @@ def conduct(
         save_every: Minutes between checkpoints within an epoch.
         wandb: Project of Weights & Biases to report to as well.
         report: Called as it goes on.
+        elsewhere: Trains members on other machines; None: here, one after the other.
 
     Returns:
         Its result, and what a user should know.
@@ -55,25 +59,67 @@ def conduct(
     check_unchanged(run, facts, digests(out, records))
     members = [Member(**one) for one in facts["trainings"]]
     with locked(run) if is_first() else nullcontext():
-        for member in members:
-            place = member.run(run)
-            if not place.finished:
-                _train_one(
-                    out,
-                    place,
-                    member,
-                    records,
-                    settings=settings,
-                    facts=facts,
-                    device=device,
-                    save_every=save_every,
-                    wandb=wandb,
-                    report=report,
-                )
+        left = [member for member in members if not member.run(run).finished]
+        if elsewhere is not None:
+            elsewhere(left)
+            left = []
+        for member in left:
+            _train_one(
+                out,
+                member.run(run),
+                member,
+                records,
+                settings=settings,
+                facts=facts,
+                device=device,
+                save_every=save_every,
+                wandb=wandb,
+                report=report,
+            )
         if is_first() and facts["members"] and not run.finished:
             pool(run, run.members())
     wait()
     return run.result(), records.warnings
+
+
+def train_member(
+    out: Path,
+    run: Run,
+    member: Member,
+    device: str,
+    *,
+    save_every: float,
+    wandb: str | None = None,
+    report: Report | None = None,
+) -> None:
+    """Train what is left of one training of a run that was begun; whoever calls holds it.
+
+    Args:
+        out: The dataset.
+        run: That it belongs to, with settings and facts.
+        member: It.
+        device: As in `conduct`.
+        save_every: Likewise.
+        wandb: Likewise.
+        report: Likewise.
+    """
+    facts, place = run.facts(), member.run(run)
+    if place.finished:
+        return
+    records = read_records(out, facts["split"])
+    check_unchanged(run, facts, digests(out, records))
+    _train_one(
+        out,
+        place,
+        member,
+        records,
+        settings=run.settings(),
+        facts=facts,
+        device=device,
+        save_every=save_every,
+        wandb=wandb,
+        report=report,
+    )
 
 
 def _train_one(
@@ -112,7 +158,8 @@ def _train_one(
     if is_first():
         run.write_settings(job.settings)
         own = {"trainings": [Member("", member.fold, member.repeat).as_dict()], "members": []}
-        run.write_facts({**facts, **own, **_job_facts(job, place)})
+        begins = {name: run.facts()[name] for name in _BEGINS if begun and name in run.facts()}
+        run.write_facts({**facts, **own, **_job_facts(job, place), **begins})
     place.wait_for_everyone()
     end = train(job, place, warm_start=warm, save_every=save_every, wandb=wandb, report=report)
     finish(job, place, end, report)

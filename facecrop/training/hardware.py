@@ -50,6 +50,16 @@ def resolve_precision(precision: str, device: str) -> Precision:
     return "bf16" if facts.get("avx512_bf16") or facts.get("amx_bf16") else "float32"
 
 
+def get_threads() -> int:
+    """Return how many threads a training on the CPU uses here; sums depend on how many."""
+    return torch.get_num_threads()
+
+
+def use_threads(count: int) -> None:
+    """Let trainings of this process use so many threads on the CPU."""
+    torch.set_num_threads(count)
+
+
 def accelerator(device: str, precision: str, *, thaws: bool = False) -> Accelerator:
     """Return what places a training on its device and joins it with other processes.
 

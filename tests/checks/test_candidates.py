@@ -1,7 +1,6 @@
 """Which pairs of pictures are worth a proof."""
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +10,10 @@ import pytest
 from made_datasets import texture
 
 from facecrop.checks.candidates import (
-    MOST_EACH,
     Sketches,
-    affordable_radius,
     candidate_pairs,
     heads,
+    sketched,
 )
 from facecrop.checks.proof import Small, prepare
 from facecrop.checks.sketches import alike, sketch
@@ -65,14 +63,9 @@ def test_a_flat_picture_is_like_nothing() -> None:
     assert alike(flat, np.array([flat, other])).tolist() == [0, 0]
 
 
-@pytest.mark.parametrize("many", [False, True])
 @pytest.mark.parametrize("mirror", [False, True])
 @pytest.mark.parametrize("radius", [0, 3, 8])
-def test_candidates_are_what_comparing_all_with_all_finds(
-    radius: int, *, mirror: bool, many: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if many:
-        monkeypatch.setattr("facecrop.checks.candidates._FEW", 0)
+def test_candidates_are_near_hashes_of_different_persons(radius: int, *, mirror: bool) -> None:
     flip = MIRRORED if mirror else np.uint64(0)
     some = random_hashes(40)
     hashes = np.concatenate([some, some[:20] ^ np.uint64(0b1011) ^ flip, some[:10] ^ flip])
@@ -80,14 +73,15 @@ def test_candidates_are_what_comparing_all_with_all_finds(
     apart = np.bitwise_count(hashes[:, None] ^ hashes ^ flip)
     one, two = np.nonzero(np.triu(apart <= radius, k=1))
     wanted = [(2 * a, 2 * b) for a, b in zip(one, two, strict=True) if a // 2 != b // 2]
-    found = candidate_pairs(hashes, rows, persons, radius, mirror=mirror)
+    found, within = candidate_pairs(hashes, rows, persons, radius, mirror=mirror)
     assert [tuple(pair) for pair in found.tolist()] == wanted
+    assert within == radius
 
 
 def test_a_heap_of_equal_hashes_makes_no_square_of_pairs_and_still_hangs_together() -> None:
     hashes = np.full(2000, 5, np.uint64)
     rows = np.arange(2000)
-    found = candidate_pairs(hashes, rows, rows, 14, mirror=False)
+    found, _ = candidate_pairs(hashes, rows, rows, 14, mirror=False)
     assert len(found) <= 64 * 2000
     groups = Groups(2000)
     for one, two in found.tolist():
@@ -98,47 +92,49 @@ def test_a_heap_of_equal_hashes_makes_no_square_of_pairs_and_still_hangs_togethe
 
 def test_pictures_of_diverse_hashes_get_the_radius_that_is_asked_for() -> None:
     hashes = random_hashes(5000)
-    assert affordable_radius(hashes, np.arange(5000), 14) == 14
-    assert affordable_radius(hashes[:0], np.arange(0), 14) == 14
+    for some in (hashes, hashes[:0]):
+        rows = np.arange(len(some))
+        assert candidate_pairs(some, rows, rows, 14, mirror=False)[1] == 14
 
 
-def test_of_very_many_pictures_not_all_are_compared_with_all(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("few", [0, 1 << 15])
+def test_pictures_that_look_alike_get_a_smaller_radius_that_bounds_the_work(
+    few: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hashes = random_hashes(3000)
-    monkeypatch.setattr("facecrop.checks.candidates._FEW", 100)
-    assert affordable_radius(hashes, np.arange(3000), 14) == 14
-    monkeypatch.setattr("facecrop.checks.candidates._MOST_COMPARED", 10)
-    assert 0 < affordable_radius(hashes, np.arange(3000), 14) < 14
-
-
-def test_pictures_that_look_alike_get_a_smaller_radius_that_bounds_the_work() -> None:
-    count = 6000
+    monkeypatch.setattr("facecrop.checks.neighbours.FEW", few)
+    monkeypatch.setattr("facecrop.checks.candidates.MOST_EACH", 8)
+    count = 3000
     bits = np.random.default_rng(0).random((count, 64)) < 0.1  # 11 bits apart, on average
     hashes = np.packbits(bits, axis=1).view(np.uint64)[:, 0]
     persons = np.arange(count)
-    radius = affordable_radius(hashes, persons, 14)
+    pairs, radius = candidate_pairs(hashes, persons, persons, 14, mirror=False)
+    apart = np.bitwise_count(hashes[pairs[:, 0]] ^ hashes[pairs[:, 1]])
     assert 0 < radius < 14
-    pairs = candidate_pairs(hashes, persons, persons, radius, mirror=False)
-    assert 0 < len(pairs) < 1.2 * MOST_EACH * count
+    assert apart.max() <= radius
+    assert 0 < (apart > 0).sum() <= 8 * count
     same_person = np.zeros(count, np.int64)
-    assert affordable_radius(hashes, same_person, 14) == 14
+    assert candidate_pairs(hashes, persons, same_person, 14, mirror=False)[1] == 14
 
 
-def test_a_sketch_is_made_once_and_kept(tmp_path: Path) -> None:
+@pytest.mark.parametrize("together", [2, 1 << 18])
+@pytest.mark.parametrize("in_memory", [2, 1 << 21])
+def test_a_sketch_is_made_once_and_kept(
+    together: int, in_memory: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("facecrop.checks.candidates._MADE_TOGETHER", together)
+    monkeypatch.setattr("facecrop.checks.candidates._IN_MEMORY", in_memory)
     pictures: dict[int, Small] = {row: prepare(texture(row // 2, 80, 80)) for row in range(5)}
     asked: list[int] = []
 
-    def read(row: int) -> Small | None:
-        asked.append(row)
-        return pictures.get(row)
+    def draw(rows: Sequence[int]) -> Iterator[tuple[int, str | None]]:
+        asked.extend(rows)
+        return ((place, sketched(pictures.get(row))) for place, row in enumerate(rows))
 
     digests = [bytes([row // 2]) * 32 for row in range(4)] + [None, b"x" * 32]
-    pairs = np.array([(0, 1), (0, 2), (1, 4), (2, 3), (2, 5)])
+    pairs = np.array([(0, 1), (0, 2), (1, 4), (2, 3), (2, 5)], np.int32)
     for _ in range(2):
-        with ThreadPoolExecutor(1) as threads:
-            sketches = Sketches(tmp_path, digests, read, threads)
-            assert sketches.promising(pairs, mirror=False).tolist() == [[0, 1], [2, 3]]
-            assert sketches.missing() == 1
+        sketches = Sketches(tmp_path, digests, draw)
+        assert sketches.promising(pairs, mirror=False).tolist() == [[0, 1], [2, 3]]
+        assert sketches.missing() == 1
     # Rows of one content once; what has no digest, or no picture, each time.
     assert sorted(asked) == [0, 2, 4, 4, 5, 5]

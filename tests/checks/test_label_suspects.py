@@ -228,7 +228,7 @@ def test_a_finding_keeps_its_key_when_folders_are_renamed_and_loses_it_when_rela
     wrong = profile(7, gender="male")
 
     def moved(row: dict[str, object]) -> dict[str, object]:
-        return row | {"digest": bytes(f"{row['path'][:6]}{row['name']:26}", "ascii")}  # type: ignore[index]
+        return row | {"digest": bytes(f"{str(row['path'])[:6]}{row['name']:26}", "ascii")}
 
     one = dataset(tmp_path / "one", everybody({7: wrong}), given=moved)
     other = dataset(tmp_path / "other", everybody({7: profile(7, "male", 59)}), given=moved)

@@ -1,5 +1,7 @@
 """Faces are compared by a real ONNX file that OpenCV runs: it tells people by their colours."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from facecrop.checks.faces import SIDE, align, find_recogniser
 from facecrop.checks.material import Material
+from facecrop.engines.each import Calls, InWorkers
+from facecrop.engines.local import LocalEngine, Pool
 from facecrop.errors import WeightsError
 from facecrop.images.frames import Image
 
@@ -96,6 +100,25 @@ def test_faces_without_landmarks_or_files_are_left_out(tmp_path: Path, recognise
     (without / "dataset.toml").write_text('raw = "../raw"\n')
     assert found(without, "wrong-person", recogniser=recogniser) == []
     assert found(without, "one-person-twice", recogniser=recogniser) == []
+
+
+def test_other_processes_see_the_same_faces(tmp_path: Path, recogniser: Path) -> None:
+    people = names(2)
+    out = photographed(tmp_path / "out", people, {})
+
+    @contextmanager
+    def worker() -> Iterator[Pool]:
+        pool = Pool(LocalEngine(workers=1), Calls)
+        try:
+            yield pool
+        finally:
+            pool.close()
+
+    here = Material(out, recogniser=recogniser).faces
+    with InWorkers(worker) as each:
+        afar = Material(out, recogniser=recogniser, each=each).faces
+    assert np.isfinite(here).all()
+    assert here.tobytes() == afar.tobytes()
 
 
 def test_a_file_that_is_no_such_model_is_said_in_one_line(tmp_path: Path) -> None:
