@@ -1,7 +1,6 @@
 """Settings: frozen models read from TOML, their fingerprints, and where the shipped ones lie."""
 
 import json
-import re
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
 from copy import deepcopy
@@ -13,6 +12,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from facecrop.errors import ConfigError
+from facecrop.faults import describe_fault
 
 _PACKAGE = Path(__file__).parent
 _S = TypeVar("_S", bound="Settings")
@@ -38,6 +38,10 @@ class Settings(BaseModel):
     )
 
 
+_RUNTIME = "runtime"
+"""The `part` of fields that name what runs a model."""
+
+
 def fingerprint(
     name: str,
     version: int,
@@ -50,15 +54,16 @@ def fingerprint(
     Args:
         name: What the settings belong to ("yunet", "render").
         version: Raised by whoever changes the output without changing a setting.
-        settings: All fields count, except later ones that still have their neutral value.
+        settings: All fields count, except later ones that still have their neutral value, and those
+            of the part `runtime`: what they resolve to counts.
         resolved: What was found out at run time and changes the output: digests of weights,
             runtime, precision, class of device.
-        without: Leave out the fields whose `part` is one of these.
+        without: Leave out the fields whose `part` is one of these, too.
     """
     spec = {
         "name": name,
         "version": version,
-        "settings": plain(settings, without),
+        "settings": plain(settings, (*without, _RUNTIME)),
         "resolved": dict(resolved or {}),
     }
     return sha256(json.dumps(spec, sort_keys=True, allow_nan=False).encode()).hexdigest()
@@ -230,78 +235,6 @@ def validate(model: type[_S], data: Mapping[str, Any], place: str) -> _S:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        faults = "; ".join(_fault(model, dict(fault)) for fault in error.errors(include_url=False))
+        found = error.errors(include_url=False)
+        faults = "; ".join(describe_fault(model, dict(fault)) for fault in found)
         raise ConfigError(f"{place}: {faults}") from None
-
-
-def _fault(model: type[Settings], fault: dict[str, Any]) -> str:
-    location = [str(part) for part in fault["loc"]]
-    *groups, last = _keys(model, location)
-    key = ".".join([*groups, last])
-    if fault["type"] == "extra_forbidden":
-        known = _fields_at(model, location[:-1])
-        near = get_close_matches(last, known, n=1)
-        hint = (
-            f" Did you mean {'.'.join([*groups, near[0]])!r}?"
-            if near
-            else f" Known here: {', '.join(known)}"
-        )
-        return f"no setting {key!r}.{hint}"
-    if fault["type"] == "missing":
-        return f"{key} must be given"
-    if fault["type"] == "union_tag_invalid":
-        known = re.findall(r"'([^']+)'", fault["ctx"]["expected_tags"])
-        near = get_close_matches(fault["ctx"]["tag"], known, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        return (
-            f"{key}.name: there is no {fault['ctx']['tag']!r}.{hint} Choose from: "
-            f"{', '.join(known)}"
-        )
-    if fault["type"] == "union_tag_not_found":
-        return f"{key}.name must be given"
-    if fault["type"] == "value_error":
-        # Our own validators say what they got; the input may be a whole table of settings.
-        return f"{key}: {fault['ctx']['error']}" if key else str(fault["ctx"]["error"])
-    message = str(fault["msg"])
-    return f"{key}: {message[0].lower()}{message[1:]}, got {fault['input']!r}"
-
-
-def _keys(model: type[Settings], location: list[str]) -> list[str]:
-    """Return a location as a user writes it: without the names of union members in between."""
-    last = len(location) - 1
-    return [
-        part
-        for number, part in enumerate(location)
-        if number == last or part not in _member_names(model, location[:number])
-    ] or [""]
-
-
-def _member_names(model: type[Settings], location: list[str]) -> set[object]:
-    """Return the names that tell the members of the union at a location apart."""
-    named = [one.model_fields.get("name") for one in _models_at(model, location)]
-    return {field.default for field in named if field is not None}
-
-
-def _fields_at(model: type[Settings], location: list[str]) -> list[str]:
-    """Return the field names of the group at a location; of a union, those of all members."""
-    return sorted({field for one in _models_at(model, location) for field in one.model_fields})
-
-
-def _models_at(model: type[Settings], location: list[str]) -> list[type[Settings]]:
-    """Return the settings classes that can stand at a location."""
-    here: list[type[Settings]] = [model]
-    for part in location:
-        inner = [
-            cls
-            for one in here
-            if part in one.model_fields
-            for cls in _classes(one.model_fields[part].annotation)
-        ]
-        here = inner or here
-    return here
-
-
-def _classes(annotation: object) -> list[type[Settings]]:
-    if isinstance(annotation, type) and issubclass(annotation, Settings):
-        return [annotation]
-    return [cls for inner in getattr(annotation, "__args__", ()) for cls in _classes(inner)]

@@ -19,7 +19,7 @@ _SHOWN_KEY = 12
 
 def print_checks(where: "Console", result: "AuditResult") -> None:
     """Print what each check found, what none found, and what could not be checked."""
-    facts = result.as_json()
+    checks = result.by_check()
     examples = 3 if where.width >= _WIDE else 1
     rows = [
         [
@@ -31,7 +31,7 @@ def print_checks(where: "Console", result: "AuditResult") -> None:
             visible(", ".join(result.examples(one["name"])[:examples])),
             one["cure"],
         ]
-        for one in facts["checks"]
+        for one in checks
         if one["found"] or one["accepted"]
     ]
     columns = [
@@ -47,7 +47,7 @@ def print_checks(where: "Console", result: "AuditResult") -> None:
         shown = table("", columns, rows)
         shown.columns[columns.index("examples")].justify = "left"  # names may begin with digits
         where.print(shown)
-    quiet = [one["name"] for one in facts["checks"] if not (one["found"] or one["accepted"])]
+    quiet = [one["name"] for one in checks if not (one["found"] or one["accepted"])]
     if quiet:
         where.print(f"nothing by:  {', '.join(quiet)}", soft_wrap=True)
     for why in dict.fromkeys(result.skipped.values()):
@@ -55,8 +55,8 @@ def print_checks(where: "Console", result: "AuditResult") -> None:
         where.print(f"skipped:     {names} ({why})", soft_wrap=True)
     for line in _shortcuts(result):
         where.print(line, soft_wrap=True)
-    errors = facts["counts"].get("error", 0)
-    warnings = facts["counts"].get("warning", 0)
+    errors = result.counts.get("error", 0)
+    warnings = result.counts.get("warning", 0)
     newly = " new" if result.since else ""
     where.print(
         f"{plural(errors, f'{newly} error'.strip())}, "

@@ -23,6 +23,20 @@ def console() -> "Console":
     return Console(highlight=False, markup=False, width=_PIPED_WIDTH if piped else None)
 
 
+def refuse_alone(*rules: tuple[str, bool, bool, str]) -> None:
+    """End with wrong usage where an option was given and nothing would come of it.
+
+    Args:
+        rules: Each an option, whether it was given, whether it has what it goes with, and what
+            that is.
+    """
+    import typer  # noqa: PLC0415 - only when something is wrong, nearly
+
+    for option, given, served, companion in rules:
+        if given and not served:
+            raise typer.BadParameter(f"it goes with {companion}", param_hint=option)
+
+
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> "Table":
     """Return a plain table; numbers to the right, and nothing of what users wrote left out."""
     from rich.table import Table  # noqa: PLC0415 - only when something is printed

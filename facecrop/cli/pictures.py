@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 _CHUNK = 4096
 """Bytes of base64 in one of kitty's escape codes, by its protocol."""
+_MOST = 256
+"""Pixels of the longer side that is sent."""
 _COLOURS = 64
 _SIXEL_ROWS = 6
 _CELL = (10, 20)
@@ -91,7 +93,7 @@ def draw(image: "Image", how: Pictures, columns: int = 16) -> str:
 
 def _kitty(image: "Image", columns: int, rows: int) -> str:
     """Kitty graphics protocol: transmit a PNG and show it at the cursor."""
-    data = b64encode(_png(_small(image))).decode()
+    data = b64encode(_png(image)).decode()
     parts = [data[start : start + _CHUNK] for start in range(0, len(data), _CHUNK)]
     first = f"a=T,f=100,q=2,c={columns},r={rows},"
     codes = [
@@ -103,7 +105,7 @@ def _kitty(image: "Image", columns: int, rows: int) -> str:
 
 def _iterm2(image: "Image", columns: int, rows: int) -> str:
     """Inline images of iTerm2: OSC 1337, File."""
-    data = _png(_small(image))
+    data = _png(image)
     said = f"inline=1;size={len(data)};width={columns};height={rows};preserveAspectRatio=1"
     return f"\x1b]1337;File={said}:{b64encode(data).decode()}\a\n"
 
@@ -144,16 +146,6 @@ def _blocks(image: "Image") -> str:
     return "".join(lines)
 
 
-def _small(image: "Image") -> "Image":
-    """Return a picture of no more pixels than a thumbnail needs."""
-    most = 256
-    height, width = image.shape[:2]
-    if max(height, width) <= most:
-        return image
-    scale = most / max(height, width)
-    return _resized(image, max(round(width * scale), 1), max(round(height * scale), 1))
-
-
 def _resized(image: "Image", width: int, height: int) -> "Image":
     import cv2  # noqa: PLC0415 - only when a picture is shown
     import numpy as np  # noqa: PLC0415 - only when a picture is shown
@@ -163,6 +155,8 @@ def _resized(image: "Image", width: int, height: int) -> "Image":
 
 
 def _png(image: "Image") -> bytes:
+    """Return a picture, of no more pixels than a thumbnail needs, as a PNG."""
     from facecrop.images.codec import encode  # noqa: PLC0415 - only when a picture is shown
+    from facecrop.images.render.thumbs import shrink  # noqa: PLC0415 - likewise
 
-    return encode(image, "png", 100)
+    return encode(shrink(image, _MOST, _MOST), "png", 100)

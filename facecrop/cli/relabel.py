@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from facecrop.cli.console import console, plural, table
+from facecrop.cli.console import console, plural, refuse_alone, table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -76,14 +76,22 @@ def relabel(
     run: Annotated[str | None, typer.Option(help="With --suggest-policy: which run.")] = None,
 ) -> None:
     """Correct the labels of a dataset, all or nothing; every change can be undone."""
+    changes = bool(manifests or set_policy or undo or reset)
+    refuse_alone(
+        ("--dry-run", dry_run, changes, "--manifest, --set-policy, --undo or --reset"),
+        ("--who", who is not None, changes, "--manifest, --set-policy, --undo or --reset"),
+        ("--skip-missing", skip_missing, bool(manifests), "--manifest"),
+        ("--run", run is not None, suggest_policy, "--suggest-policy"),
+        ("--latest", latest, from_labelstudio is not None, "--from-labelstudio"),
+        ("N", steps is not None, undo, "--undo"),
+    )
     if listing:
         _print_list()
         return
     if out is None:
         raise typer.BadParameter("the dataset is missing", param_hint="OUT")
-    if steps is not None and not undo:
-        raise typer.BadParameter("a number goes with --undo", param_hint="N")
-    _check_answers(from_labelstudio, export, latest=latest)
+    if from_labelstudio is not None and export is None:
+        raise typer.BadParameter("say where the manifest goes: --export", param_hint="--export")
     asked = [bool(manifests or set_policy), undo, reset, log, export is not None, suggest_policy]
     if sum(asked) != 1:
         raise typer.BadParameter(
@@ -112,14 +120,6 @@ def relabel(
             who=who,
         )
         _print_result(result, taken_back=undo or reset, corrected=bool(manifests))
-
-
-def _check_answers(file: Path | None, manifest: Path | None, *, latest: bool) -> None:
-    """Refuse what belongs to answers of Label Studio and is not whole."""
-    if file is not None and manifest is None:
-        raise typer.BadParameter("say where the manifest goes: --export", param_hint="--export")
-    if latest and file is None:
-        raise typer.BadParameter("it goes with --from-labelstudio", param_hint="--latest")
 
 
 def _print_result(result: "RelabelResult", *, taken_back: bool, corrected: bool) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from facecrop.crops import crop_data
 from facecrop.images.codec import decode_crop
 from facecrop.images.frames import Image
 from facecrop.index import INDEX_FILE, read_table
@@ -23,7 +24,7 @@ def crops_of(out: Path, paths: Sequence[str]) -> dict[str, Image]:
     found = {}
     for row in index.filter(pc.and_(wanted, pc.is_valid(index["image"]))).to_pylist():
         try:
-            image = decode_crop((out / row["image"]).read_bytes()).image
+            image = decode_crop(crop_data(out / row["image"])).image
         except OSError:
             continue
         if image is not None:

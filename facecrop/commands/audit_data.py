@@ -15,10 +15,7 @@ from facecrop.checks.material import Material
 from facecrop.commands.audit_beliefs import Beliefs, examples_of, read_beliefs
 from facecrop.index import AGE_GROUPS, GENDERS, MASKS
 from facecrop.labels.ages import OFFICIAL
-from facecrop.labels.current import NEEDED
-from facecrop.labels.history import read_history
-from facecrop.labels.members import Record, members_of
-from facecrop.labels.overrides import resolve
+from facecrop.labels.members import Record, people_now
 from facecrop.labels.paths import same_name
 
 MOST_ISSUES = 20_000
@@ -166,9 +163,7 @@ def _people(material: Material, cards: Iterable[Card]) -> dict[str, list[Record]
     """Return the records of everybody on a card, with their labels as corrections see them."""
     rows = sorted({row for card in cards for row in card.rows})
     profiles = set(material.index["profile"].take(pa.array(rows, pa.int64())).to_pylist())
-    index = material.index.select(list(NEEDED))
-    overrides = resolve(read_history(material.out), [index])
-    found = members_of(profiles, [index], overrides)
+    found = people_now(material.out, profiles, material.index)
     return {profile: found[profile] for profile in sorted(profiles)}
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,6 +13,7 @@ from facecrop.checks.check import Issue, Proposal
 from facecrop.checks.table import CHECKS
 from facecrop.errors import ConfigError, StoreError, TableError
 from facecrop.index import read_table, write_atomic, write_table
+from facecrop.storage import place
 
 FOLDER = "audit"
 ISSUES = Path(FOLDER) / "issues.parquet"
@@ -70,7 +71,7 @@ def write_issues(out: Path, issues: Iterable[Issue]) -> None:
     Raises:
         StoreError: It cannot be written.
     """
-    _make_folder(out)
+    make_folder(out)
     rows = [
         {
             "check": one.check,
@@ -80,15 +81,11 @@ def write_issues(out: Path, issues: Iterable[Issue]) -> None:
             "reason": one.reason,
             "score": one.score,
             "key": one.key,
-            "proposals": [
-                {"field": row.field, "was": row.was, "now": row.now,
-                 "name": row.name, "other": row.other}
-                for row in one.proposals
-            ],
+            "proposals": [asdict(row) for row in one.proposals],
             "facts": json.dumps(dict(one.facts), ensure_ascii=False) if one.facts else None,
         }
         for one in issues
-    ]  # fmt: skip
+    ]
     write_table(pa.Table.from_pylist(rows, schema=ISSUES_SCHEMA), out / ISSUES)
 
 
@@ -168,7 +165,7 @@ def accept(
         TableError: There was no audit yet, or its files cannot be read.
         ConfigError: Nothing has such a key, several have it, or a check found nothing.
     """
-    out = Path(out)
+    out = place(out)
     found = read_issues(out / ISSUES)
     chosen = {issue.key: issue for key in keys for issue in [_by_key(found, key)]}
     for check in checks:
@@ -177,14 +174,28 @@ def accept(
             known = ", ".join(sorted({issue.check for issue in found})) or "nothing"
             raise ConfigError(f"the last audit found nothing by {check!r}; it found: {known}")
         chosen |= {issue.key: issue for issue in of_check}
-    before = read_accepted(out)
-    now = [
-        Accepted(key, issue.check, _about(issue), reviewer, reason)
-        for key, issue in chosen.items()
-        if key not in before
+    rows = [
+        Accepted(key, issue.check, issue.about, reviewer, reason) for key, issue in chosen.items()
     ]
-    write_accepted(out, [*before.values(), *now])
-    return now
+    return add_accepted(out, rows)
+
+
+def add_accepted(
+    out: Path, rows: Sequence[Accepted], gone: Sequence[Accepted] = ()
+) -> list[Accepted]:
+    """Accept findings, and take back others; return what was not accepted before.
+
+    Raises:
+        TableError: What was accepted before cannot be read.
+        StoreError: It cannot be written.
+    """
+    before = read_accepted(out)
+    back = {one.key for one in gone} - {one.key for one in rows}
+    now = {one.key: one for one in rows if one.key not in before}
+    kept = [one for one in before.values() if one.key not in back]
+    if now or len(kept) < len(before):
+        write_accepted(out, [*kept, *now.values()])
+    return list(now.values())
 
 
 def withdraw(out: Path | str, keys: Sequence[str] = (), checks: Sequence[str] = ()) -> int:
@@ -202,7 +213,7 @@ def withdraw(out: Path | str, keys: Sequence[str] = (), checks: Sequence[str] = 
         TableError: The file cannot be read.
         ConfigError: Nothing was accepted that these mean.
     """
-    out = Path(out)
+    out = place(out)
     before = read_accepted(out)
     gone = {_by_key(list(before.values()), key).key for key in keys}
     for check in checks:
@@ -230,10 +241,6 @@ def _by_key(found: Sequence[_Keyed], key: str) -> _Keyed:
     return next(iter(hits.values()))
 
 
-def _about(issue: Issue) -> str:
-    return issue.paths[0] if issue.paths else issue.profile or issue.reason
-
-
 def write_accepted(out: Path, rows: Iterable[Accepted]) -> None:
     """Write `audit/accepted.json`; the same rows give the same bytes, in any order.
 
@@ -241,20 +248,18 @@ def write_accepted(out: Path, rows: Iterable[Accepted]) -> None:
         StoreError: It cannot be written.
     """
     ordered = sorted(rows, key=lambda row: (row.check, row.about, row.key))
-    data = {
-        "format": FORMAT,
-        "accepted": [
-            {"key": row.key, "check": row.check, "about": row.about,
-             "reviewer": row.reviewer, "reason": row.reason}
-            for row in ordered
-        ],
-    }  # fmt: skip
+    data = {"format": FORMAT, "accepted": [asdict(row) for row in ordered]}
     text = json.dumps(data, indent=1, ensure_ascii=False) + "\n"
-    _make_folder(out)
+    make_folder(out)
     write_atomic(out / ACCEPTED, lambda path: path.write_text(text, encoding="utf-8"))
 
 
-def _make_folder(out: Path) -> None:
+def make_folder(out: Path) -> None:
+    """Make the folder of what an audit leaves.
+
+    Raises:
+        StoreError: It cannot be made.
+    """
     try:
         (out / FOLDER).mkdir(exist_ok=True)
     except OSError as error:

@@ -11,11 +11,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from facecrop.checks.check import Check, Issue
 from facecrop.checks.material import Material
 from facecrop.commands.audit_data import MOST_ISSUES, collect
+from facecrop.commands.audit_files import FOLDER, make_folder
 from facecrop.commands.audit_thumbs import BLOCK, Strips
-from facecrop.errors import StoreError
-from facecrop.index import CARD_FILE, write_atomic
+from facecrop.index import write_atomic
 
-PAGE = Path("audit") / "index.html"
+PAGE = Path(FOLDER) / "index.html"
 """Of the page below the dataset."""
 _TEMPLATES = Path(__file__).parent / "templates"
 _SCRIPTS = (
@@ -62,15 +62,10 @@ def write_audit_page(
         StoreError: The page cannot be written.
     """
     review = collect(material, issues, checks, known, most_issues)
-    # Of a dataset without a card nothing is known about its raw folder.
-    raw = material.raw if (out / CARD_FILE).exists() else None
-    strips = Strips(out, raw, material.index, review.strips)
+    strips = Strips(out, material.raw, material.index, review.strips, material.each)
     data = review.data | {"tile": [strips.width, strips.height], "block": BLOCK}
     page = out / PAGE
-    try:
-        page.parent.mkdir(exist_ok=True)
-    except OSError as error:
-        raise StoreError(f"{page.parent} cannot be written: {error.strerror}") from None
+    make_folder(out)
     write_atomic(page, lambda temporary: _write(temporary, data, strips))
     return page
 

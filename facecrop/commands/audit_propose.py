@@ -1,19 +1,14 @@
 """What an audit would correct, as a manifest that `facecrop relabel` takes as it is."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from facecrop.checks.check import Issue, Proposal
 from facecrop.commands.audit_result import AuditResult
 from facecrop.errors import ConfigError
-from facecrop.index import INDEX_FILE, read_table
-from facecrop.labels.history import read_history
 from facecrop.labels.manifests import SWAP, Correction, write_manifest
-from facecrop.labels.members import Record, image_named, members_of
-from facecrop.labels.overrides import resolve
+from facecrop.labels.members import Record, image_named, people_now
 
-_INDEX_COLUMNS = ["path", "profile", "name", "digest", "mask_raw", "gender_raw", "age_raw"]
 _ALIKE = {"age": "age_group"}
 """Fields that say the same: only one of them is corrected."""
 
@@ -25,12 +20,10 @@ class Proposals:
     Args:
         corrections: Rows of the manifest.
         left_out: Findings whose label a surer one corrects already, or is already as they wish.
-        undecided: Open findings that propose nothing: somebody has to look at them.
     """
 
     corrections: tuple[Correction, ...]
     left_out: int
-    undecided: int
 
 
 def propose(result: AuditResult, file: Path | str) -> Proposals:
@@ -51,7 +44,7 @@ def propose(result: AuditResult, file: Path | str) -> Proposals:
     file = Path(file)
     check_manifest(file)
     issues = [issue for issue in result.open if issue.proposals]
-    members = _members(result.out, issues)
+    members = people_now(result.out, {issue.profile for issue in issues})
     taken: set[tuple[str, str | None, str]] = set()
     rows, left_out = [], 0
     for issue in sorted(issues, key=lambda one: -one.score):
@@ -68,7 +61,7 @@ def propose(result: AuditResult, file: Path | str) -> Proposals:
         rows += [one for one in wanted if one is not None]
     rows.sort(key=lambda row: (row.profile, row.name or "", row.field))
     write_manifest(file, rows)
-    return Proposals(tuple(rows), left_out, len(result.open) - len(issues))
+    return Proposals(tuple(rows), left_out)
 
 
 def check_manifest(file: Path) -> None:
@@ -81,13 +74,6 @@ def check_manifest(file: Path) -> None:
         raise ConfigError(f"a manifest of proposals is a .csv file, got {str(file)!r}")
     if not file.parent.is_dir():
         raise ConfigError(f"the folder of {str(file)!r} does not exist; make it, or name another")
-
-
-def _members(out: Path, issues: Sequence[Issue]) -> dict[str, list[Record]]:
-    """Return the records of everybody of whom something is proposed, as they are labelled now."""
-    index = read_table(out / INDEX_FILE, _INDEX_COLUMNS)
-    overrides = resolve(read_history(out), [index])
-    return members_of({issue.profile for issue in issues}, [index], overrides)
 
 
 def _claims(

@@ -1,7 +1,8 @@
 """What an audit found, as a value."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ SEVERITIES = ("error", "warning")
 _EXAMPLES = 3
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class AuditResult:
     """What an audit found.
 
@@ -41,7 +42,7 @@ class AuditResult:
     page: Path
     shortcuts: tuple[Shortcut, ...] = ()
 
-    @property
+    @cached_property
     def open(self) -> tuple[Issue, ...]:
         """What is not accepted and, if it was asked since when, new."""
         return tuple(
@@ -50,29 +51,38 @@ class AuditResult:
             if issue.key not in self.accepted and (self.since is None or issue.key in self.new)
         )
 
-    def as_json(self) -> dict[str, Any]:
-        """Return plain data for JSON."""
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many open findings there are, by severity."""
+        return dict(Counter(issue.severity for issue in self.open))
+
+    def by_check(self) -> list[dict[str, Any]]:
+        """Return what each check that ran is, and how much it found."""
         found = Counter(issue.check for issue in self.open)
         accepted = Counter(one.check for one in self.issues if one.key in self.accepted)
         new = Counter(one.check for one in self.open if one.key in self.new)
+        return [
+            {
+                "name": check.name,
+                "title": check.title,
+                "severity": check.severity,
+                "cure": check.cure,
+                "found": found[check.name],
+                "new": new[check.name],
+                "accepted": accepted[check.name],
+            }
+            for check in self.checks
+        ]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
         return {
             "dataset": str(self.out),
             "run": self.run,
             "since": self.since,
             "page": str(self.page),
-            "counts": dict(Counter(issue.severity for issue in self.open)),
-            "checks": [
-                {
-                    "name": check.name,
-                    "title": check.title,
-                    "severity": check.severity,
-                    "cure": check.cure,
-                    "found": found[check.name],
-                    "new": new[check.name],
-                    "accepted": accepted[check.name],
-                }
-                for check in self.checks
-            ],
+            "counts": self.counts,
+            "checks": self.by_check(),
             "skipped": self.skipped,
             "shortcuts": [one.as_json() for one in self.shortcuts],
             "issues": [_plain(issue, new=issue.key in self.new) for issue in self.open],
@@ -80,10 +90,7 @@ class AuditResult:
 
     def examples(self, check: str) -> list[str]:
         """Return a few of what a check found: its records, or profiles."""
-        hits = [one for one in self.open if one.check == check]
-        return [one.paths[0] if one.paths else one.profile or one.reason for one in hits][
-            :_EXAMPLES
-        ]
+        return [one.about for one in self.open if one.check == check][:_EXAMPLES]
 
 
 def _plain(issue: Issue, *, new: bool) -> dict[str, Any]:
@@ -96,10 +103,6 @@ def _plain(issue: Issue, *, new: bool) -> dict[str, Any]:
         "reason": issue.reason,
         "score": issue.score,
         "new": new,
-        "proposals": [
-            {"field": one.field, "was": one.was, "now": one.now, "name": one.name,
-             "other": one.other}
-            for one in issue.proposals
-        ],
+        "proposals": [asdict(one) for one in issue.proposals],
         "facts": dict(issue.facts) if issue.facts else {},
-    }  # fmt: skip
+    }

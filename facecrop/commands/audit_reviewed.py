@@ -2,19 +2,17 @@
 
 import json
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from facecrop.commands.audit_data import dataset_id
-from facecrop.commands.audit_files import Accepted, read_accepted, write_accepted
+from facecrop.commands.audit_files import FOLDER, Accepted, add_accepted
 from facecrop.errors import ConfigError
 from facecrop.index import INDEX_FILE, read_table
+from facecrop.storage import place
 
-REVIEW = Path("audit") / "review.json"
+REVIEW = Path(FOLDER) / "review.json"
 """All decisions of the page that `facecrop audit --serve` shows, below the dataset."""
-SUFFIX = ".json"
-"""Of a file of decisions, as the page saves it."""
 
 _KEY = re.compile(r"[0-9a-f]{32}")
 _FIELDS = ("key", "check", "about", "reviewer", "reason")
@@ -39,7 +37,7 @@ def accept_review(
         TableError: The index or what was accepted before cannot be read.
         StoreError: It cannot be written.
     """
-    out = Path(out)
+    out = place(out)
     file = out / REVIEW if file is None else file
     try:
         said = json.loads(file.read_text(encoding="utf-8"))
@@ -78,21 +76,3 @@ def _accepted(row: Any) -> Accepted | None:
     if not isinstance(row, dict) or not all(isinstance(row.get(name), str) for name in _FIELDS):
         return None
     return Accepted(*(row[name] for name in _FIELDS)) if _KEY.fullmatch(row["key"]) else None
-
-
-def add_accepted(
-    out: Path, rows: Sequence[Accepted], gone: Sequence[Accepted] = ()
-) -> list[Accepted]:
-    """Accept findings, and take back others; return what was not accepted before.
-
-    Raises:
-        TableError: What was accepted before cannot be read.
-        StoreError: It cannot be written.
-    """
-    before = read_accepted(out)
-    back = {one.key for one in gone} - {one.key for one in rows}
-    now = {one.key: one for one in rows if one.key not in before}
-    kept = [one for one in before.values() if one.key not in back]
-    if now or len(kept) < len(before):
-        write_accepted(out, [*kept, *now.values()])
-    return list(now.values())

@@ -13,22 +13,17 @@ from threading import Lock, Thread
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from facecrop.commands.audit_files import Accepted
+from facecrop.commands.audit_files import FOLDER, Accepted, add_accepted
 from facecrop.commands.audit_page import PAGE
 from facecrop.commands.audit_reviewed import REVIEW as DECISIONS
-from facecrop.commands.audit_reviewed import add_accepted, reviewed
+from facecrop.commands.audit_reviewed import reviewed
+from facecrop.crops import crop_data
 from facecrop.errors import ConfigError, FacecropError
 from facecrop.index import INDEX_FILE, read_table, write_atomic
-from facecrop.labels.manifests import (
-    COLUMNS,
-    Correction,
-    Fault,
-    correction,
-    escape_cell,
-    write_manifest,
-)
+from facecrop.labels.cells import Fault, escape_cell
+from facecrop.labels.manifests import COLUMNS, Correction, correction, write_manifest
 
-MANIFEST = Path("audit") / "review.csv"
+MANIFEST = Path(FOLDER) / "review.csv"
 """Below the dataset: what `facecrop relabel` reads; all decisions, for the page, are beside it."""
 _HERE = "127.0.0.1"
 _TOKEN_BYTES = 24
@@ -226,7 +221,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _read(self, place: str) -> bytes:
         try:
-            return (self.server.out / place).read_bytes()
+            return crop_data(self.server.out / place)
         except OSError:
             raise _RefusedError(HTTPStatus.NOT_FOUND, "the file is not there any more") from None
 

@@ -1,7 +1,6 @@
 """`facecrop cache`: how large the store of a dataset is, and dropping what it needs no more."""
 
 import shutil
-import tomllib
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
@@ -11,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from facecrop.checks import measured
+from facecrop.commands.card import known_cards
 from facecrop.commands.parts import find_parts
 from facecrop.commands.predict_crops import kept_crops
-from facecrop.config import read_toml
 from facecrop.errors import ConfigError, StoreError, TableError
 from facecrop.index import CARD_FILE, INDEX_FILE, read_table
 from facecrop.store import Store
@@ -53,10 +52,32 @@ def cache_size(out: Path) -> list[CacheRow]:
     Raises:
         TableError: There is no dataset.
     """
-    labels = _keys(out)
+    return _rows(out, _look(out))
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What there is, and what of it is used.
+
+    Args:
+        labels: The finders that are in use, label by key.
+        arrays: The trainings' arrays: the file, count, height and width, and whether it is used.
+        crops: As `kept_crops` returns them.
+    """
+
+    labels: dict[str, str]
+    arrays: list[tuple[Path, tuple[int, int, int], bool]]
+    crops: list[tuple[Path, Path | None, bool]]
+
+
+def _look(out: Path) -> _Kept:
+    return _Kept(_keys(out), _arrays(out), kept_crops(out))
+
+
+def _rows(out: Path, kept: _Kept) -> list[CacheRow]:
     store = out / ".store"
     rows = [
-        CacheRow(FINDINGS, labels.get(key, key[:12]), count, size, key in labels)
+        CacheRow(FINDINGS, kept.labels.get(key, key[:12]), count, size, key in kept.labels)
         for key, (count, size) in Store(store).size().items()
     ]
     rows += [
@@ -67,7 +88,7 @@ def cache_size(out: Path) -> list[CacheRow]:
         CacheRow(
             TRAINING, f"{width} x {height}", count, _bytes([file, pixels.facts_file(file)]), used
         )
-        for file, (count, height, width), used in _arrays(out)
+        for file, (count, height, width), used in kept.arrays
     ]
     rows += [
         CacheRow(
@@ -77,7 +98,7 @@ def cache_size(out: Path) -> list[CacheRow]:
             _bytes(folder.rglob("*")),
             used,
         )
-        for folder, data, used in kept_crops(out)
+        for folder, data, used in kept.crops
     ]
     return rows
 
@@ -96,17 +117,22 @@ def cache_prune(out: Path) -> dict[str, int]:
     _keys(out)  # refuses what is no dataset, before a lock makes a store of it
     store = Store(out / ".store")
     with store.locked():
-        before = Counter[str]()
-        for row in cache_size(out):
-            before[row.kind] += row.size_bytes
-        store.prune(_keys(out))
+        kept = _look(out)
+        before = _sizes(_rows(out, kept))
+        store.prune(kept.labels)
         measured.prune(out, _digests(out))
-        _prune_arrays(out)
-        _prune_predictions(out)
-        after = Counter[str]()
-        for row in cache_size(out):
-            after[row.kind] += row.size_bytes
+        _prune_arrays(out, kept)
+        _prune_predictions(kept)
+        after = _sizes(_rows(out, kept))
     return {kind: size - after[kind] for kind, size in before.items()}
+
+
+def _sizes(rows: Iterable[CacheRow]) -> Counter[str]:
+    """Return the bytes of each kind."""
+    sizes = Counter[str]()
+    for row in rows:
+        sizes[row.kind] += row.size_bytes
+    return sizes
 
 
 def _keys(out: Path) -> dict[str, str]:
@@ -116,8 +142,7 @@ def _keys(out: Path) -> dict[str, str]:
             f"{out} is no finished dataset: it has no {CARD_FILE}; "
             f"run: facecrop preprocess RAW {out}"
         )
-    texts = [text for part in find_parts(out) if (text := part.card) is not None]
-    cards = [*(tomllib.loads(text) for text in texts), read_toml(out / CARD_FILE)]
+    cards = known_cards(out, [part.card for part in find_parts(out)])
     return {
         str(finder["key"]): label for card in cards for label, finder in card["finders"].items()
     }
@@ -130,7 +155,6 @@ def _digests(out: Path) -> set[bytes]:
 
 
 def _arrays(out: Path) -> list[tuple[Path, tuple[int, int, int], bool]]:
-    """Return the trainings' arrays: the file, count, height and width, and whether it is used."""
     found = []
     for file in sorted((out / pixels.FOLDER).glob("*.npy")):
         if file.name.endswith(".facts.npy"):
@@ -154,18 +178,18 @@ def _arrays(out: Path) -> list[tuple[Path, tuple[int, int, int], bool]]:
     ]
 
 
-def _prune_arrays(out: Path) -> None:
+def _prune_arrays(out: Path, kept: _Kept) -> None:
     if not (out / pixels.FOLDER).is_dir():
         return
     with pixels.building(out / pixels.FOLDER):
-        for file, _, used in _arrays(out):
+        for file, _, used in kept.arrays:
             if not used:
                 file.unlink(missing_ok=True)
                 pixels.facts_file(file).unlink(missing_ok=True)
 
 
-def _prune_predictions(out: Path) -> None:
-    for folder, _, used in kept_crops(out):
+def _prune_predictions(kept: _Kept) -> None:
+    for folder, _, used in kept.crops:
         if not used:
             with suppress(StoreError), Store(folder / ".store").locked():  # else it is being made
                 shutil.rmtree(folder, ignore_errors=True)

@@ -13,6 +13,7 @@ from facecrop.config import plain, read_toml, validate
 from facecrop.errors import ConfigError, TableError
 from facecrop.images.recipe import Recipe
 from facecrop.index import CARD_FILE, INDEX_FILE
+from facecrop.labels.raw import raw_of
 from facecrop.training.runs import FOLDER, Run, list_runs
 
 Card = Mapping[str, Any]
@@ -159,8 +160,7 @@ def kept_crops(out: Path) -> list[tuple[Path, Path | None, bool]]:
     found = []
     for folder in sorted(path for path in (out / CACHE).glob("*") if path.is_dir()):
         known = read_toml(folder / CARD_FILE) if (folder / CARD_FILE).exists() else {}
-        raw = known.get("raw")
-        data = (folder / raw).resolve() if isinstance(raw, str) else None
+        data = raw_of(folder, known)
         used = data is not None and data.exists()
         names = {_cache_name(data, recipe) for recipe in recipes} if data and used else set()
         found.append((folder, data, folder.name in names))

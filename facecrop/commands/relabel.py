@@ -15,6 +15,7 @@ from facecrop.index import (
     AGE_GROUPS,
     HISTORY_FILE,
     INDEX_FILE,
+    METADATA_FILE,
     read_table,
     write_atomic,
     write_table,
@@ -180,6 +181,10 @@ def _write(out: Path, history: pa.Table, overrides: Overrides, policy: AgePolicy
     if policy != active_policy(out):
         set_active_policy(out, policy)
     write_label_batches(out, labels_of(index_batches(out), overrides, policy))
+    if (out / METADATA_FILE).exists():
+        from facecrop.commands.card import write_metadata  # noqa: PLC0415 - knows recipes and models
+
+        write_metadata(out)
 
 
 def _user() -> str:

@@ -7,11 +7,8 @@ from facecrop.commands.exports.answers import Answer, WrongTaskError, answers_of
 from facecrop.commands.exports.conclude import conclude
 from facecrop.errors import ConfigError, ManifestError
 from facecrop.index import INDEX_FILE, read_table
-from facecrop.labels.current import index_batches
-from facecrop.labels.history import read_history
 from facecrop.labels.manifests import write_manifest
-from facecrop.labels.members import members_of
-from facecrop.labels.overrides import resolve
+from facecrop.labels.members import people_now
 
 _MOST_FAULTS = 1000
 
@@ -67,8 +64,7 @@ def relabel_from_labelstudio(
         except WrongTaskError as error:
             faults.append(str(error))
     profiles = set(read_table(out / INDEX_FILE, ["profile"])["profile"].to_pylist())
-    overrides = resolve(read_history(out), index_batches(out))
-    people = members_of(profiles, index_batches(out), overrides)
+    people = people_now(out, profiles)
     rows, more = conclude(answers, people, latest=latest)
     faults += more
     if faults:

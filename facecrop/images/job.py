@@ -35,6 +35,7 @@ class Job:
         device: What the models run on: `cpu`, `cuda:0`.
         lookup: Where findings of earlier runs lie.
         keep: What to write beside the crops: `alpha`, `boxes`.
+        spool: Folder where crops wait for the tar files they go into; None where they are files.
         servers: Where the processes that run models on GPUs are reached; empty on the CPU.
     """
 
@@ -46,6 +47,7 @@ class Job:
     device: str
     lookup: Lookup
     keep: frozenset[str] = frozenset()
+    spool: Path | None = None
     servers: tuple[str, ...] = ()
 
     def finder_key(self, finder: FinderSettings) -> str:
@@ -63,8 +65,7 @@ def finder_key(finder: FinderSettings, weights: Mapping[str, Weight], device: st
     resolved = {f"weights {name}": weights[name].digest for name in finder.models}
     resolved["runtime"] = runs_on(finder, device)
     settings = cast("Settings", finder)
-    unheard = ("choose", "runtime")
-    return fingerprint(finder.name, finder.version, settings, resolved, without=unheard)
+    return fingerprint(finder.name, finder.version, settings, resolved, without=("choose",))
 
 
 def runs_on(finder: FinderSettings, device: str) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from facecrop.engines.work import Marker, Task
+from facecrop.images.ahead import Ahead
 from facecrop.images.backends.devices import uses_gpu
 from facecrop.images.backends.server import RemoteFinder, connect
 from facecrop.images.choose import Plan, choose
@@ -52,9 +53,11 @@ class Pipeline:
         self.tally = Tally()
         self.looker = Looker(job, load or self._load, self.tally)
         self.output = Output(job)
+        self.ahead = Ahead(job.root)
 
     def run(self, task: Task, marker: Marker) -> Iterator[tuple[int, Result]]:
         """Work through the profiles of a task, yielding each as it is done."""
+        self.ahead.expect(item for items in task.parts for item in items)
         suspects = task.suspects or (frozenset(),) * len(task.parts)
         for part, (items, blamed) in enumerate(zip(task.parts, suspects, strict=True)):
             if marker.stopping:
@@ -64,11 +67,13 @@ class Pipeline:
             if rows is None:
                 return
             self.looker.write()
+            rows = self.output.settle(rows, self.tally)
             found = tuple(values(row, self.job.fingerprint) for row in rows)
             yield part, Result(found, self._take_tally())
 
     def close(self) -> None:
         """Write what is still in memory."""
+        self.ahead.close()
         self.looker.write(force=True)
         self.output.close()
 
@@ -84,7 +89,13 @@ class Pipeline:
             marker: Where to note what is opened.
         """
         pictures = [
-            Picture(item, self.job.root, self.recipe.decode, fault=blamed.get(number))
+            Picture(
+                item,
+                self.job.root,
+                self.recipe.decode,
+                fault=blamed.get(number),
+                read=None if number in blamed else self.ahead.of(item),
+            )
             for number, item in enumerate(items)
         ]
         numbers = {id(picture): number for number, picture in enumerate(pictures)}
@@ -173,7 +184,7 @@ class Pipeline:
                     seen = (*found[number].faces, (finder.label, _boxes(boxes)))
                     found[number] = replace(found[number], faces=seen)
             asking = [number for numbers in rounds.values() for number in numbers]
-        for number in usable:
+        for number in usable if faces.closer is not None else ():
             view = self._face_view(pictures[number], found[number], keys[number])
             found[number] = replace(found[number], closer=self._closer(view, found[number]))
 

@@ -91,7 +91,7 @@ class Recipe(Settings):
 
     def fingerprint(self, finders: Sequence[str]) -> bytes:
         """Return what identifies the outcome: settings and what ran the finders (32 bytes)."""
-        own = fingerprint("recipe", RECIPE_VERSION, self, without=("runtime",))
+        own = fingerprint("recipe", RECIPE_VERSION, self)
         return sha256("\n".join([own, *finders]).encode()).digest()
 
 

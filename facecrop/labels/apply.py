@@ -14,8 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facecrop.errors import ManifestError
+from facecrop.labels.cells import Fault
 from facecrop.labels.history import CHANGES_SCHEMA
-from facecrop.labels.manifests import SWAP, Correction, Fault, Row, digest_of, read_manifest
+from facecrop.labels.manifests import SWAP, Correction, Row, digest_of, read_manifest
 from facecrop.labels.members import MissingError, Record, WrongRowError, image_named, members_of
 from facecrop.labels.names import Profiles, forms
 from facecrop.labels.overrides import Overrides

@@ -6,9 +6,8 @@ import pyarrow as pa
 
 from facecrop.labels.history import CORRECT, PERSON_FIELDS, RECORD_FIELDS
 from facecrop.labels.manifests import Correction
-from facecrop.labels.members import Record, members_of
+from facecrop.labels.members import Record, members_of, name_of_image
 from facecrop.labels.overrides import Overrides, resolve
-from facecrop.labels.paths import same_name
 
 
 def corrections_that_hold(
@@ -50,8 +49,7 @@ def _of_person(
     if everyone:
         yield made(now[0], None, "keep", "yes")
     for before, after in zip(raw, now, strict=True):
-        shared = sum(same_name(one.name) == same_name(after.name) for one in now) > 1
-        name = after.path.rpartition("/")[2] if shared else after.name
+        name = name_of_image(after.path, after.name, [one.name for one in now])
         for field in RECORD_FIELDS:
             changed = getattr(before, field) != getattr(after, field)
             if changed and not (field == "keep" and everyone):

@@ -2,14 +2,17 @@
 
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
+from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from facecrop.labels.ages import OFFICIAL
+from facecrop.labels.current import index_batches
+from facecrop.labels.history import read_history
 from facecrop.labels.names import forms
-from facecrop.labels.overrides import Overrides
+from facecrop.labels.overrides import Overrides, resolve
 from facecrop.labels.paths import same_name
 
 
@@ -34,6 +37,23 @@ class Record(NamedTuple):
     age: str | None
     age_group: str | None
     keep: str
+
+
+def people_now(
+    out: Path, profiles: Iterable[str], index: pa.Table | None = None
+) -> dict[str, list[Record]]:
+    """Return the records of some profiles of a dataset, as they are labelled now.
+
+    Args:
+        out: The dataset.
+        profiles: Directory names, possibly wrong ones.
+        index: With at least the columns `current.NEEDED`; read from the dataset if not given.
+
+    Raises:
+        TableError: A table is missing or cannot be read.
+    """
+    overrides = resolve(read_history(out), index_batches(out, index))
+    return members_of(profiles, index_batches(out, index), overrides)
 
 
 def members_of(
@@ -74,6 +94,18 @@ def _records(batch: pa.Table, overrides: Overrides) -> Iterator[Record]:
         age, group, keep,
     ]  # fmt: skip
     return map(Record._make, zip(*(column.to_pylist() for column in columns), strict=True))
+
+
+def name_of_image(path: str, stem: str, stems: Iterable[str]) -> str:
+    """Return what a manifest calls a picture: its stem, or its file where others share that.
+
+    Args:
+        path: Of the picture.
+        stem: Likewise.
+        stems: Of all pictures of its profile.
+    """
+    shared = sum(same_name(one) == same_name(stem) for one in stems) > 1
+    return path.rpartition("/")[2] if shared else stem
 
 
 def image_named(name: str, records: list[Record]) -> Record:

@@ -96,7 +96,7 @@ class Visit:
     def manifest(self, folder: Path) -> list[tuple[str, str | None, str, str | None, str]]:
         rows = [row.content for row in read_manifest(self.save(folder / "saved.csv"))]
         assert all(isinstance(row, Correction) for row in rows), rows
-        return [(row.profile, row.name, row.field, row.was, row.now) for row in rows]  # type: ignore[union-attr]
+        return [(row.profile, row.name, row.field, row.was, row.now) for row in rows]  # type: ignore[union-attr]  # corrections, as just seen
 
 
 def reviewed(folder: Path) -> Path:

@@ -19,7 +19,7 @@ WORDS = {"gender": GENDERS, "age_group": AGE_GROUPS, "mask": MASKS}
 
 def a_check(name: str, severity: str = "warning") -> Check:
     title, cure = f"what {name} looks for", f"look at it: {HOSTILE}"
-    return Check(name, title, severity, cure, (), lambda _: iter(()))  # type: ignore[arg-type]
+    return Check(name, title, severity, cure, (), lambda _: iter(()))  # type: ignore[arg-type]  # one of two words
 
 
 CHECKS = (

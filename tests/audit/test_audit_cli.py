@@ -106,6 +106,24 @@ def test_what_would_be_passed_over_in_silence_is_refused(
     assert not (out / "audit" / "accepted.json").exists()
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--reviewer", "Ada"],
+        ["--reason", "lost"],
+        ["--withdraw", "all", "--reason", "found again"],
+        ["--repeats", "2"],
+    ],
+    ids=" ".join,
+)
+def test_an_option_without_the_one_it_goes_with_is_wrong_usage(
+    options: list[str], out: Path
+) -> None:
+    said = typed("audit", out, *options)
+    assert (said.returncode, said.stdout) == (2, "")
+    assert "it goes with" in said.stderr
+
+
 def test_since_the_previous_audit_nothing_is_new(out: Path) -> None:
     typed("audit", out)
     said = typed("audit", out, "--since", "previous", "--fail-on", "warning")

@@ -145,7 +145,7 @@ def test_pages_of_other_sites_cannot_decide(
 def test_decisions_become_a_manifest_that_relabel_takes(out: Path, visitor: Visitor) -> None:
     assert visitor.decide(ROW, set=[["k", {}]])[0] == 200
     (row,) = read_manifest(out / MANIFEST)
-    assert row.content == Correction(**{name: value or None for name, value in ROW.items()})  # type: ignore[arg-type]
+    assert row.content == Correction(**{name: value or None for name, value in ROW.items()})  # type: ignore[arg-type]  # its columns
     assert relabel(out, manifests=[str(out / MANIFEST)]).images == 7
     labels = read_table(out / LABELS_FILE).to_pylist()
     assert {one["gender"] for one in labels if one["path"].startswith(NAMES[0])} == {"female"}

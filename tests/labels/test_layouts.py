@@ -252,6 +252,20 @@ def test_flat_goes_into_folders_but_not_through_links(tmp_path: Path) -> None:
     assert found.ignored == {"hidden": 1, "link-to-folder": 1, "foreign": 1}
 
 
+def test_records_come_in_the_order_of_their_paths_whatever_folders_and_files_are_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("facecrop.labels.raw._PACKED_ROWS", 2)
+    names = ["a/x.jpg", "a-b/x.jpg", "a b/y.jpg", "a/x-1.jpg", "a/%.jpg", "a/$.jpg", "é/x.jpg"]
+    names += [os.fsdecode(b"a/\xff.jpg"), "b.jpg", "a/x.jpg.png"]
+    put(tmp_path, *names)
+    for layout in ("profiles", "flat"):
+        found = scan(tmp_path, layout)
+        assert paths(found) == sorted(paths(found), key=str.encode)
+        assert found.count == len(found.files) == len(names) - (layout == "profiles")
+        assert found.profiles == (4 if layout == "profiles" else len(names))
+
+
 def test_utkface_names_are_read_also_where_the_race_is_missing(tmp_path: Path) -> None:
     names = ["25_0_3_20170116174525125.jpg.chip.jpg", "61_1_20170109142408075.jpg", "1_0_0_2.png"]
     found = scan(put(tmp_path, *names))

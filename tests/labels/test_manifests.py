@@ -12,14 +12,8 @@ from tables import COLUMNS, a_dataset, a_manifest, labels, people
 
 from facecrop.commands.relabel import relabel
 from facecrop.errors import ManifestError
-from facecrop.labels.manifests import (
-    Correction,
-    Fault,
-    escape_cell,
-    read_manifest,
-    unescape_cell,
-    write_manifest,
-)
+from facecrop.labels.cells import Fault, escape_cell, unescape_cell
+from facecrop.labels.manifests import Correction, read_manifest, write_manifest
 
 PERSON = "001720_female_Asian_18"
 ROWS = [

@@ -96,7 +96,23 @@ def test_undo_takes_a_number_and_reset_takes_all(out: Path, manifest: Path) -> N
     assert "nothing to take back" in ended.stdout
 
 
-@pytest.mark.parametrize("arguments", [["2"], ["--undo", "--log"], ["--undo", "0"], []], ids=str)
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["2"],
+        ["--undo", "--log"],
+        ["--undo", "0"],
+        [],
+        ["--export", "m.csv", "--dry-run"],
+        ["--export", "m.csv", "--skip-missing"],
+        ["--undo", "--skip-missing"],
+        ["--log", "--who", "ana"],
+        ["--list", "--dry-run"],
+        ["--reset", "--run", "small"],
+        ["--export", "m.csv", "--latest"],
+    ],
+    ids=" ".join,
+)
 def test_a_command_that_is_no_one_thing_is_wrong_usage(out: Path, arguments: list[str]) -> None:
     ended = typed("relabel", out, *arguments)
     assert ended.returncode == 2

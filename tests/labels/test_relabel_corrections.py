@@ -9,8 +9,9 @@ from tables import a_dataset, a_manifest, a_record, labels, people
 from facecrop.commands.relabel import relabel, relabel_export, relabel_list
 from facecrop.index import LABELS_FILE
 from facecrop.labels.ages import active_policy, load_policy
+from facecrop.labels.cells import Fault
 from facecrop.labels.current import AGE_POLICY, SET_ASIDE
-from facecrop.labels.manifests import Correction, Fault, Row, read_manifest
+from facecrop.labels.manifests import Correction, Row, read_manifest
 
 
 def people_of(rows: Iterable[Row]) -> set[str]:

@@ -7,8 +7,9 @@ import pyarrow.compute as pc
 from relabelled import MAN, OLD, WOMAN, a_small_dataset
 from tables import a_dataset, a_manifest, a_record, an_index, labels, people
 
+from facecrop.commands.card import write_metadata
 from facecrop.commands.relabel import relabel
-from facecrop.index import INDEX_FILE, LABELS_FILE, read_table, write_table
+from facecrop.index import INDEX_FILE, LABELS_FILE, METADATA_FILE, read_table, write_table
 from facecrop.labels.ages import active_policy
 from facecrop.labels.current import current_labels, write_labels
 from facecrop.labels.history import read_history
@@ -130,3 +131,23 @@ def test_an_index_in_parts_gives_the_same_bytes_as_one_file(tmp_path: Path) -> N
     write_table(index.slice(9), out / INDEX_FILE / "part-1.parquet")
     write_labels(out)
     assert (out / LABELS_FILE).read_bytes() == before
+
+
+def test_the_table_beside_the_crops_tells_what_the_labels_are_now(tmp_path: Path) -> None:
+    out = a_small_dataset(tmp_path / "out")
+    manifest = a_manifest(tmp_path / "m.csv", (MAN, "", "gender", "male", "female"))
+    relabel(out, manifests=[manifest])
+    assert not (out / METADATA_FILE).exists()  # there are no crops
+    relabel(out, undo=1)
+    index = read_table(out / INDEX_FILE)
+    crops = pc.binary_join_element_wise("images/", index["path"], "")
+    place = index.column_names.index("image")
+    write_table(index.set_column(place, index.schema.field("image"), crops), out / INDEX_FILE)
+    write_metadata(out)
+    relabel(out, manifests=[manifest])
+    told = read_table(out / METADATA_FILE)
+    assert told["gender"].to_pylist() == read_table(out / LABELS_FILE)["gender"].to_pylist()
+    assert told.num_rows == index.num_rows
+    after = (out / METADATA_FILE).read_bytes()
+    write_metadata(out)
+    assert (out / METADATA_FILE).read_bytes() == after

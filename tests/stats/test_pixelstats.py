@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from made_datasets import texture
 
-from facecrop.checks.pixelstats import CropFile, Moments, background_of, measure, moments, pool
+from facecrop.checks.moments import Moments, moments, pool
+from facecrop.checks.pixelstats import CropFile, background_of, measure
 from facecrop.images.codec import encode
 from facecrop.images.render.settings import Resize
 

@@ -1,5 +1,7 @@
 """Voting: what an ensemble answers, and who is in it."""
 
+from random import Random
+
 import numpy as np
 import pytest
 from hypothesis import assume, given
@@ -16,7 +18,7 @@ from facecrop.training.vote import best, closest, distance, vote
 
 @given(members(most=1), st.integers(1, 4), st.sampled_from(["hard", "soft"]))
 def test_an_ensemble_of_copies_is_the_copy(one: list[Predictions], n: int, how: str) -> None:
-    outcome = vote(one * n, how)  # type: ignore[arg-type]
+    outcome = vote(one * n, how)  # type: ignore[arg-type]  # one of the two words it takes
     assert outcome.classes.tolist() == one[0].classes.tolist()
     if how == "soft":
         np.testing.assert_allclose(outcome.distribution(), one[0].distribution(), atol=1e-12)
@@ -24,11 +26,11 @@ def test_an_ensemble_of_copies_is_the_copy(one: list[Predictions], n: int, how: 
 
 @given(members(), st.randoms(use_true_random=False), st.sampled_from(["hard", "soft"]))
 def test_the_order_of_members_matters_in_ties_alone(
-    some: list[Predictions], random: object, how: str
+    some: list[Predictions], random: Random, how: str
 ) -> None:
     shuffled = list(some)
-    random.shuffle(shuffled)  # type: ignore[attr-defined]
-    first, second = vote(some, how), vote(shuffled, how)  # type: ignore[arg-type]
+    random.shuffle(shuffled)
+    first, second = vote(some, how), vote(shuffled, how)  # type: ignore[arg-type]  # as above
     np.testing.assert_allclose(first.distribution(), second.distribution(), atol=1e-12)
     ranked = np.sort(first.distribution(), axis=1)
     clear = ranked[:, -1] - ranked[:, -2] > 1e-6

@@ -14,10 +14,10 @@ from facecrop.commands.exports.labelstudio import (
     given_labels,
 )
 from facecrop.labels.ages import OFFICIAL
+from facecrop.labels.cells import Fault, escape_cell
 from facecrop.labels.history import PERSON_FIELDS
-from facecrop.labels.manifests import Correction, Fault, correction, escape_cell
-from facecrop.labels.members import Record
-from facecrop.labels.paths import same_name
+from facecrop.labels.manifests import Correction, correction
+from facecrop.labels.members import Record, name_of_image
 
 _GROUP = "age_group"
 _HINTS = 3
@@ -96,17 +96,14 @@ def _by_subject(
         now = given_labels(record)
         for field in FIELDS:
             if field in answer.said:
-                name = None if field in PERSON_FIELDS else _name(record, people[record.profile])
+                name = None
+                if field not in PERSON_FIELDS:
+                    stems = [one.name for one in people[record.profile]]
+                    name = name_of_image(record.path, record.name, stems)
                 was = answer.data.get(f"{GIVEN}{field}", now.get(field))
                 one = _Said(answer.said[field], None if was is None else str(was), answer)
                 said.setdefault((record.profile, name, field), []).append(one)
     return said
-
-
-def _name(record: Record, members: Sequence[Record]) -> str:
-    """Return what a manifest calls a picture: its stem, or its file where others share that."""
-    shared = sum(same_name(one.name) == same_name(record.name) for one in members) > 1
-    return record.path.rpartition("/")[2] if shared else record.name
 
 
 def _agreed(subject: _Subject, group: Sequence[_Said], *, latest: bool) -> _Said | str:

@@ -11,10 +11,7 @@ from facecrop.checks.check import Issue
 from facecrop.commands.exports.folder import Folder
 from facecrop.commands.exports.material import Entry, Material
 from facecrop.index import AGE_GROUPS, GENDERS, MASKS
-from facecrop.labels.current import index_batches
-from facecrop.labels.history import read_history
-from facecrop.labels.members import Record, members_of
-from facecrop.labels.overrides import resolve
+from facecrop.labels.members import Record, people_now
 
 WORDS = {"mask": MASKS, "gender": GENDERS, "age_group": AGE_GROUPS, "keep": ("yes", "no")}
 """Labels that are chosen; `age` is a number, and a note becomes the reason of a correction."""
@@ -34,7 +31,7 @@ _DIGITS = 3
 
 def export(material: Material, folder: Folder) -> None:
     """Write a dataset as tasks for Label Studio, and how they are to be shown."""
-    people = _people(material)
+    people = people_now(material.out, {entry.profile for entry in material.entries})
     records = {one.path: one for members in people.values() for one in members}
     tasks = []
     for number, entry in enumerate(material.entries, 1):
@@ -76,12 +73,6 @@ def given_labels(record: Record) -> dict[str, str]:
     """Return what is said of a record now as manifests write it; what is unknown is left out."""
     said = {field: getattr(record, field) for field in FIELDS}
     return {field: value for field, value in said.items() if value is not None}
-
-
-def _people(material: Material) -> dict[str, list[Record]]:
-    profiles = {entry.profile for entry in material.entries}
-    overrides = resolve(read_history(material.out), index_batches(material.out))
-    return members_of(profiles, index_batches(material.out), overrides)
 
 
 def _proposed(issues: Iterable[Issue], record: Record, members: list[Record]) -> dict[str, str]:

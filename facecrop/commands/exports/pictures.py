@@ -11,12 +11,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facecrop.config import read_toml
+from facecrop.crops import in_tars
 from facecrop.errors import ConfigError, TableError
 from facecrop.images.codec import Limits, decode, encode
 from facecrop.images.formats import sniff
 from facecrop.images.readers import FaultError, open_picture
 from facecrop.index import CARD_FILE
 from facecrop.labels.paths import unescape
+from facecrop.labels.raw import raw_of, root_of
 from facecrop.training.crops import crop_bytes
 
 _AS_THEY_ARE = frozenset({"jpeg", "png", "webp", "bmp", "gif"})
@@ -52,19 +54,28 @@ class Pictures:
         """Find the pictures of a dataset.
 
         Raises:
-            ConfigError: The raw pictures are asked for and are not there any more.
+            ConfigError: The raw pictures are asked for and are not there any more, or links to
+                crops that lie in tars.
         """
         names = ["path", "path", "digest"] if source else ["path", "image", "image_sha256"]
         rows = index.filter(pc.is_valid(index["image"]))
         columns = (rows[name].to_pylist() for name in names)
         files = {path: (file, digest) for path, file, digest in zip(*columns, strict=True)}
+        if link and not source:
+            refuse_tars(out, "--link")
         raw = raw_folder(out)
         if source and raw is None:
             raise ConfigError(f"the raw pictures of {out} are not there any more: export its crops")
         return cls(raw if source and raw is not None else out, files, source, link)
 
     def address(self, path: str) -> str:
-        """Return a record's picture below `folder` as it stands in a URL."""
+        """Return a record's picture below `folder` as it stands in a URL.
+
+        Raises:
+            ConfigError: It is a crop that lies in a tar.
+        """
+        if not self.source:
+            refuse_tars(self.folder, "the address of a crop")
         name = self._on_disk(path)
         return quote_from_bytes(name.encode(errors="surrogateescape"))
 
@@ -125,10 +136,20 @@ class Pictures:
         return data
 
 
+def refuse_tars(out: Path, what: str) -> None:
+    """Refuse what needs crops that are files of their own.
+
+    Raises:
+        ConfigError: They lie in tars.
+    """
+    if in_tars(out):
+        raise ConfigError(
+            f"{what} needs crops that are files, and those of {out} lie in tars; take "
+            "--images source, or run facecrop preprocess with --store-as files"
+        )
+
+
 def raw_folder(out: Path) -> Path | None:
     """Return the folder that the raw pictures of a dataset are in; None if it is not there."""
-    known = read_toml(out / CARD_FILE).get("raw") if (out / CARD_FILE).exists() else None
-    raw = (out / known).resolve() if isinstance(known, str) else None
-    if raw is None or not raw.exists():
-        return None
-    return raw if raw.is_dir() else raw.parent  # a table lies in the folder of its pictures
+    raw = raw_of(out, read_toml(out / CARD_FILE)) if (out / CARD_FILE).exists() else None
+    return root_of(raw) if raw is not None and raw.exists() else None

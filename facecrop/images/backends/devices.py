@@ -9,8 +9,6 @@ from facecrop.images.backends.rembg import Rembg
 from facecrop.images.look.settings import FinderSettings
 from facecrop.images.recipe import Recipe
 
-_GPU_RUNTIMES = {"rembg": ("torch", "onnxruntime"), "yolov8": ("torch",)}
-"""By finder, what can run it on a GPU."""
 _PACKAGES = {
     "rembg": ("torch", "onnx"),
     "yolov8": ("torch",),
@@ -83,9 +81,9 @@ def settle_runtimes(recipe: Recipe, device: str, before: Mapping[str, str]) -> R
 
 
 def _runtimes(finder: FinderSettings) -> tuple[str, ...]:
-    """Return what may run a finder on a GPU."""
-    one: object = finder
-    return one.gpu_runtimes if isinstance(one, Rembg) else _GPU_RUNTIMES.get(finder.name, ())
+    """Return what may run a finder on a GPU: most say nothing of it, and stay on the CPU."""
+    runtimes: tuple[str, ...] = getattr(finder, "gpu_runtimes", ())
+    return runtimes
 
 
 def _obstacles(finders: Sequence[FinderSettings]) -> list[str]:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from facecrop.errors import WeightsError
+from facecrop.images.models import cure_for
 
 _LARGE = 8.0
 """Bias from which a channel is centred: from there on bfloat16 steps by 1/16 and more."""
@@ -46,11 +47,10 @@ def read_onnx(path: Path) -> Any:
         file = onnx.load(str(path))
     except (DecodeError, OSError, ValueError) as error:
         raise WeightsError(
-            f"{path}: onnx cannot read it ({str(error).splitlines()[0]}); "
-            "delete the file so that it is fetched again"
+            f"{path}: onnx cannot read it ({str(error).splitlines()[0]}); {cure_for(path)}"
         ) from None
     if not file.graph.output or not any(not one.domain for one in file.opset_import):
-        raise WeightsError(f"{path}: is no ONNX model; delete the file so that it is fetched again")
+        raise WeightsError(f"{path}: is no ONNX model; {cure_for(path)}")
     return file
 
 

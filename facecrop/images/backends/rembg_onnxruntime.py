@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from facecrop.errors import DeviceError, WeightsError
 from facecrop.images.backends.rembg_shapes import Numbers, Shape
+from facecrop.images.models import cure_for
 
 _GPU_BATCH = 8
 """Pictures in one call on a GPU, where the file leaves their number open."""
@@ -72,8 +73,7 @@ def _session(path: Path, device: str) -> Any:
         session = onnxruntime.InferenceSession(str(path), options, providers=providers)
     except (Fail, InvalidGraph, InvalidProtobuf, NoSuchFile) as error:
         raise WeightsError(
-            f"{path}: onnxruntime cannot load it ({str(error).splitlines()[0]}); "
-            "delete the file so that it is fetched again"
+            f"{path}: onnxruntime cannot load it ({str(error).splitlines()[0]}); {cure_for(path)}"
         ) from None
     if device.startswith("cuda") and session.get_providers()[0] != "CUDAExecutionProvider":
         raise DeviceError(

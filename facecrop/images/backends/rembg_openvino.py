@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from facecrop.errors import WeightsError
 from facecrop.images.backends.onnx_centre import PARTS, for_halves, parts, read_onnx
 from facecrop.images.backends.rembg_shapes import Numbers, Shape
+from facecrop.images.models import cure_for
 
 
 class OpenvinoRunner:
@@ -38,7 +39,7 @@ class OpenvinoRunner:
         except RuntimeError as error:
             raise WeightsError(
                 f"{path}: OpenVINO cannot load it ({str(error).strip().splitlines()[-1]}); "
-                "delete the file so that it is fetched again"
+                f"{cure_for(path)}"
             ) from None
         options = {
             # Where a CPU has bfloat16 it would be used unasked, and mattes would differ.

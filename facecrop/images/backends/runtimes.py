@@ -93,9 +93,11 @@ def kept(before: str, device: str, precision: str) -> str | None:
 
 def is_installed(runtime: str) -> bool:
     """Tell whether a runtime is installed."""
-    if runtime == "torch" and _version("onnx") is None:  # which reads the files
+    try:
+        installed(runtime, "cpu")
+    except MissingExtraError:
         return False
-    return any(map(_version, _WHEELS[runtime])) or find_spec(runtime) is not None
+    return True
 
 
 def installed(runtime: str, device: str) -> str:
@@ -104,7 +106,7 @@ def installed(runtime: str, device: str) -> str:
     Raises:
         MissingExtraError: It is not installed.
     """
-    if runtime == "torch" and _version("onnx") is None:
+    if runtime == "torch" and _version("onnx") is None:  # which reads the files
         raise MissingExtraError(
             'rembg\'s models on torch are read by onnx: pip install "facecrop[rembg-torch]"'
         )

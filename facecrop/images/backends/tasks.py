@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from facecrop.errors import WeightsError
+from facecrop.images.models import cure_for
 
 
 @cache
@@ -64,7 +65,7 @@ def _kept(kind: Any, options: Any, path: Path, what: str) -> Any:
     except (RuntimeError, ValueError) as error:
         raise WeightsError(
             f"{path}: mediapipe cannot load it as {what} "
-            f"({str(error).splitlines()[0]}); delete the file so that it is fetched again"
+            f"({str(error).splitlines()[0]}); {cure_for(path)}"
         ) from None
     atexit.register(_close, task)
     return task

@@ -28,6 +28,7 @@ from facecrop.errors import MissingExtraError, WeightsError
 from facecrop.images.findings import Boxes, Candidate
 from facecrop.images.frames import Box, Image
 from facecrop.images.look.finder import Weights
+from facecrop.images.models import cure_for
 
 _UNHURRIED_S = 3600.0
 """ultralytics gives up its suppression after two seconds and then keeps what it has: never here."""
@@ -59,6 +60,7 @@ class Yolo(Settings):
 
     finds: ClassVar[str] = "persons"
     version: ClassVar[int] = 1
+    gpu_runtimes: ClassVar[tuple[str, ...]] = ("torch",)
 
     @property
     def label(self) -> str:
@@ -214,7 +216,7 @@ def _backend(path: Path, device: Any) -> Any:
     ) as error:
         raise WeightsError(
             f"{path}: ultralytics cannot load it as a detector ({str(error).splitlines()[0]}); "
-            "delete the file so that it is fetched again"
+            f"{cure_for(path)}"
         ) from None
     if model.backend.model.task != "detect":
         raise WeightsError(f"{path}: is a model for {model.backend.model.task!r}, not a detector")

@@ -15,6 +15,7 @@ from facecrop.errors import WeightsError
 from facecrop.images.findings import Boxes, Candidate
 from facecrop.images.frames import Box, Image
 from facecrop.images.look.finder import Weights
+from facecrop.images.models import cure_for
 
 _NMS_IOU = 0.3
 """Boxes of one face overlap more than this: the model zoo's own value."""
@@ -79,7 +80,7 @@ class YuNetFinder:
         except cv2.error as error:
             raise WeightsError(
                 f"{path}: OpenCV cannot load it as YuNet ({str(error).splitlines()[0]}); "
-                "delete the file so that it is fetched again"
+                f"{cure_for(path)}"
             ) from None
 
     def prepare(self, image: Image) -> NDArray[np.uint8]:

@@ -15,7 +15,8 @@ class FinderSettings(Protocol):
 
     A field with `json_schema_extra={"part": "choose"}` (a score threshold, say) is used when
     choosing only: it is left out of the key of findings, and changing it runs no model. One with
-    `{"part": "runtime"}` is left out too: what it resolves to is told by `runs_on`.
+    `{"part": "runtime"}` is left out too: what it resolves to is told by `runs_on`. What can run on
+    a GPU has `gpu_runtimes`, by what, the better one first.
     """
 
     name: str

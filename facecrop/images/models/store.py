@@ -27,6 +27,13 @@ def default_folder() -> Path:
     return (Path(cache) if cache else Path.home() / ".cache") / "facecrop" / "models"
 
 
+def cure_for(file: Path) -> str:
+    """Return what to do about a file that is no such model: only ours are fetched again."""
+    if file.resolve().is_relative_to(default_folder().resolve()):
+        return "delete the file so that it is fetched again"
+    return "give another file: --weights NAME=FILE"
+
+
 def parse_own(assignments: Iterable[str]) -> dict[str, Path]:
     """Read `NAME=FILE` as given with `--weights`.
 

@@ -76,9 +76,14 @@ def test_a_picture_without_a_face_has_no_candidates(settings: Settings, weights:
     assert look(settings, np.full((90, 160, 3), 127, np.uint8), weights) == Boxes(())
 
 
-def test_a_file_that_is_no_model_is_an_error_with_a_cure(tmp_path: Path) -> None:
+def test_a_file_that_is_no_model_is_an_error_with_a_cure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "face.tflite"
     path.write_bytes(b"no model")
+    with pytest.raises(WeightsError, match="give another file: --weights NAME=FILE"):
+        BlazeFaceShort().load(lambda _: path, "cpu")
+    monkeypatch.setenv("FACECROP_MODELS", str(tmp_path))
     with pytest.raises(WeightsError, match="delete the file so that it is fetched again"):
         BlazeFaceShort().load(lambda _: path, "cpu")
 

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from fakes import FakeDetector, FakeMatte
@@ -7,6 +8,7 @@ from facecrop.errors import ConfigError, DeviceError, MissingExtraError
 from facecrop.images.backends import devices, runtimes
 from facecrop.images.backends.devices import resolve_devices, settle_runtimes, uses_gpu
 from facecrop.images.backends.rembg import Rembg
+from facecrop.images.backends.yolo import Yolo
 from facecrop.images.choose.geometry import Crop
 from facecrop.images.recipe import Look, Recipe
 
@@ -15,12 +17,14 @@ class FakeRembg(FakeMatte):
     """A finder that goes by the name of one that can use a GPU."""
 
     name: str = "rembg"  # type: ignore[assignment]  # the name is what counts
+    gpu_runtimes: ClassVar[tuple[str, ...]] = ("torch", "onnxruntime")
 
 
 class FakeYolo(FakeDetector):
     """Likewise."""
 
     name: str = "yolov8"  # type: ignore[assignment]  # the name is what counts
+    gpu_runtimes: ClassVar[tuple[str, ...]] = Yolo.gpu_runtimes
 
 
 CPU_ONLY, REMBG, YOLO = [FakeDetector()], [FakeDetector(), FakeRembg()], [FakeYolo()]

@@ -84,9 +84,14 @@ def test_boxes_and_landmarks_are_kept_to_a_sixteenth_of_a_pixel(weights: Weights
         assert all(16 * number == round(16 * number) for number in numbers)
 
 
-def test_a_file_that_is_no_model_is_an_error_with_a_cure(tmp_path: Path) -> None:
+def test_a_file_that_is_no_model_is_an_error_with_a_cure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "yunet.onnx"
     path.write_bytes(b"no model")
+    with pytest.raises(WeightsError, match="give another file: --weights NAME=FILE"):
+        YuNet().load(lambda _: path, "cpu")
+    monkeypatch.setenv("FACECROP_MODELS", str(tmp_path))
     with pytest.raises(WeightsError, match="delete the file so that it is fetched again"):
         YuNet().load(lambda _: path, "cpu")
 
