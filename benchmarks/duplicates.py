@@ -19,7 +19,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from duplicates_made import CHANGES, TRUTH, make
 from numpy.typing import NDArray
 from planted import facecrop
 
-from facecrop.checks.candidates import Sketches, affordable_radius, candidate_pairs
+from facecrop.checks.candidates import Sketches, candidate_pairs, sketched
 from facecrop.checks.duplicates import Found, find_duplicates, read_small
 from facecrop.index import INDEX_FILE, read_table
 from facecrop.labels.groups import MIRRORED, Groups
@@ -43,6 +43,7 @@ _TRIED = 8
 
 Hashes = NDArray[np.uint64]
 Rows = NDArray[np.int64]
+Pairs = NDArray[np.int32]
 
 
 def interval(hits: int, total: int) -> str:
@@ -62,7 +63,7 @@ class Clock:
     def lap(self, what: str) -> None:
         wall, cpu = time.perf_counter(), time.process_time()
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-        print(f"  {what:44s} {wall - self._wall:8.1f} s, {cpu - self._cpu:8.1f} s of CPU; "
+        print(f"  {what:44s} {wall - self._wall:8.2f} s, {cpu - self._cpu:8.2f} s of CPU; "
               f"at most {peak:.2f} GiB so far", flush=True)  # fmt: skip
         self._wall, self._cpu = time.perf_counter(), time.process_time()
 
@@ -83,31 +84,29 @@ def judged(out: Path, truth: Path, *, only: int | None) -> None:
     rows, clock = np.arange(len(index)), Clock()
     print(f"{len(index):,} pictures of {persons.max() + 1:,} profiles, {len(copies):,} copies")
     images, digests = index["image"].to_pylist(), index["image_sha256"].to_pylist()
-    radius = affordable_radius(hashes, persons, DEFAULTS.radius)
-    clock.lap(f"radius {radius} of {DEFAULTS.radius} is affordable")
-    hashed, sketched = set[tuple[int, int]](), set[tuple[int, int]]()
+    near, promising = set[tuple[int, int]](), set[tuple[int, int]]()
     with ThreadPoolExecutor() as threads:
-        sketches = Sketches(
-            out / "nowhere",
-            [None] * len(digests),
-            lambda row: read_small(out / images[row]),
-            threads,
-        )
+
+        def draw(rows: Sequence[int]) -> Iterator[tuple[int, str | None]]:
+            pictures = threads.map(lambda row: read_small(out / images[row]), rows)
+            return enumerate(map(sketched, pictures))
+
+        sketches = Sketches(out / "nowhere", [None] * len(digests), draw)
         for mirror in (False, True):
             words = " of mirrored pictures" if mirror else ""
-            pairs = candidate_pairs(hashes, rows, persons, radius, mirror=mirror)
-            clock.lap(f"{len(pairs):,} near hashes{words}")
+            pairs, radius = candidate_pairs(hashes, rows, persons, DEFAULTS.radius, mirror=mirror)
+            clock.lap(f"{len(pairs):,} hashes within {radius} bits{words}")
             few = sketches.promising(pairs, mirror=mirror)
             clock.lap(f"{len(few):,} near sketches{words}")
-            hashed |= _of(pairs, copies)
-            sketched |= _of(few, copies)
+            near |= _of(pairs, copies)
+            promising |= _of(few, copies)
     found = find_duplicates(out, index, persons, DEFAULTS.radius, DEFAULTS.agreement)
     clock.lap(f"all of it again, and proof: {len(found.links):,} links")
-    _recalls(copies, hashed, sketched, found, persons)
+    _recalls(copies, near, promising, found, persons)
     _precision(copies, found, index)
 
 
-def _of(pairs: Rows, copies: list[tuple[int, int, str]]) -> set[tuple[int, int]]:
+def _of(pairs: Pairs, copies: list[tuple[int, int, str]]) -> set[tuple[int, int]]:
     wanted = {(min(a, b), max(a, b)) for a, b, _ in copies}
     return wanted & set(map(tuple, pairs.tolist()))
 
@@ -177,53 +176,98 @@ def more_hashes(hashes: Hashes, count: int) -> Hashes:
     return np.concatenate([hashes, (one & mask) | (other & ~mask)])
 
 
-def planted(hashes: Hashes, share: float = 0.01, bits: int = 6) -> tuple[Hashes, Rows]:
-    """Put near neighbours of some hashes in the place of others; return all, and the pairs."""
+def planted(hashes: Hashes, share: float = 0.03) -> tuple[Hashes, Rows]:
+    """Put neighbours of some hashes in the place of others; return all, and the pairs.
+
+    They differ in up to 4, 8 and 12 bits, as many of each.
+    """
     rng = np.random.default_rng(1)
     count = int(len(hashes) * share)
     places = rng.permutation(len(hashes))[: 2 * count].reshape(2, count)
-    moved = np.zeros(count, np.uint64)
-    for _ in range(bits):
-        moved |= np.uint64(1) << rng.integers(0, 64, count).astype(np.uint64)
+    bits, moved = rng.choice((4, 8, 12), count), np.zeros(count, np.uint64)
+    for turn in range(12):
+        one = np.uint64(1) << rng.integers(0, 64, count).astype(np.uint64)
+        moved |= np.where(turn < bits, one, np.uint64(0))
     hashes = hashes.copy()
     hashes[places[1]] = hashes[places[0]] ^ moved
     return hashes, np.sort(places.T, axis=1)
 
 
 def searched(count: int, folder: Path, *, brute: bool) -> None:
-    """Print how long the candidates of so many hashes take."""
-    index = read_table(folder / "dataset" / INDEX_FILE, ["phash"])
-    hashes, pairs = planted(more_hashes(index["phash"].to_numpy().astype(np.uint64), count))
+    """Print how long the candidates of so many hashes take, and how many of all there are."""
+    index = read_table(folder / "dataset" / INDEX_FILE, ["path", "phash"])
+    real = index["phash"].to_numpy().astype(np.uint64)
+    hashes, pairs = planted(more_hashes(real, count))
     persons, clock = np.arange(count), Clock()
     print(f"{count:,} hashes, each a person's", flush=True)
-    radius = affordable_radius(hashes, persons, DEFAULTS.radius)
-    clock.lap(f"radius {radius} of {DEFAULTS.radius} is affordable")
-    wanted = pairs[:, 0] * count + pairs[:, 1]
+    radii: list[int] = []
+    apart: list[Rows] = []
     for mirror in (False, True):
-        found = candidate_pairs(hashes, persons, persons, radius, mirror=mirror)
-        clock.lap(f"{len(found):,} candidates{' of mirrored pictures' if mirror else ''}")
+        found, radius = candidate_pairs(hashes, persons, persons, DEFAULTS.radius, mirror=mirror)
+        radii.append(radius)
+        apart.append(_distances(hashes, found, mirror=mirror))
+        words = " of mirrored pictures" if mirror else ""
+        clock.lap(f"{len(found):,} candidates within {radius} bits{words}")
         if not mirror:
-            got = np.isin(wanted, found[:, 0].astype(np.int64) * count + found[:, 1])
-            apart = np.bitwise_count(hashes[pairs[:, 0]] ^ hashes[pairs[:, 1]])
-            inside = apart <= radius
-            print(
-                f"  planted neighbours within the radius: {got[inside].sum():,} of "
-                f"{inside.sum():,} found; of all, up to 6 bits away: {got.mean():.3f}"
-            )
+            moved = np.bitwise_count(hashes[pairs[:, 0]] ^ hashes[pairs[:, 1]])
+            got = _held(found, pairs, count)
+            shares = [f"{got[moved == bits].mean():.3f} at {bits}" for bits in np.unique(moved)]
+            print(f"  planted neighbours found: {', '.join(shares)}")
+        if count > len(real):
+            copies = _copies(folder, index["path"].to_pylist(), mirror=mirror)
+            copies = copies[(hashes[copies] == real[copies]).all(axis=1)]
+            print(f"  of the copies: {interval(_held(found, copies, count).sum(), len(copies))}")
+        clock = Clock()
     if brute:
-        total = sum(len(part) for part in all_with_all(hashes, radius))
-        clock.lap(f"brute force by popcount: {total:,} candidates")
+        _exactly(hashes, radii, apart, clock)
         _imagehash(hashes, count)
 
 
-def all_with_all(hashes: Hashes, radius: int) -> Iterator[Rows]:
-    """Yield the pairs of near hashes and of near mirrored ones, by comparing all with all."""
-    for flip in (np.uint64(0), MIRRORED):
-        others = hashes ^ flip
-        for start in range(0, len(hashes), _BLOCK):
-            apart = np.bitwise_count(hashes[start : start + _BLOCK, None] ^ others[start:])
-            one, two = np.divmod(np.flatnonzero(apart <= radius), len(hashes) - start)
-            yield np.stack([one, two], axis=1)[one < two] + start
+def _held(found: Pairs, pairs: Rows, count: int) -> NDArray[np.bool_]:
+    """Tell which of some pairs, (M, 2) of so many rows, are among those that were found."""
+    every = found[:, 0].astype(np.int64) * count + found[:, 1]  # in order
+    wanted = pairs.min(axis=1) * count + pairs.max(axis=1)
+    place = np.searchsorted(every, wanted).clip(max=len(every) - 1)
+    return np.asarray(every[place] == wanted)
+
+
+def _copies(folder: Path, paths: list[str], *, mirror: bool) -> Rows:
+    """Return the rows of copies and their originals, (M, 2)."""
+    rows = {path: row for row, path in enumerate(paths)}
+    with (folder / TRUTH).open(encoding="utf-8") as file:
+        pairs = [
+            (rows[row["copy"]], rows[row["original"]])
+            for row in csv.DictReader(file)
+            if ("mirrored" in row["change"]) == mirror
+        ]
+    return np.array(pairs)
+
+
+def _distances(hashes: Hashes, pairs: Rows | Pairs, *, mirror: bool) -> Rows:
+    """Return how many of some pairs differ in 0, 1 ... bits, (65,)."""
+    others = hashes ^ MIRRORED if mirror else hashes
+    apart = np.bitwise_count(hashes[pairs[:, 0]] ^ others[pairs[:, 1]])
+    return np.bincount(apart, minlength=65)
+
+
+def _exactly(hashes: Hashes, radii: list[int], found: list[Rows], clock: Clock) -> None:
+    """Print how long comparing all with all takes, and how many of the pairs were found."""
+    every = [list(all_with_all(hashes, radii[mirror], mirror=mirror)) for mirror in (False, True)]
+    totals = [sum(map(len, parts)) for parts in every]
+    clock.lap(f"all with all by popcount: {totals[0]:,} and {totals[1]:,}")
+    for mirror, parts in zip((False, True), every, strict=True):
+        there = _distances(hashes, np.concatenate(parts), mirror=mirror)
+        shares = [f"{found[mirror][k] / there[k]:.3f} at {k}" for k in range(15) if there[k]]
+        print(f"  found of all{' mirrored' if mirror else ''}: {', '.join(shares)}")
+
+
+def all_with_all(hashes: Hashes, radius: int, *, mirror: bool) -> Iterator[Rows]:
+    """Yield the pairs of near hashes by comparing all with all."""
+    others = hashes ^ MIRRORED if mirror else hashes
+    for start in range(0, len(hashes), _BLOCK):
+        apart = np.bitwise_count(hashes[start : start + _BLOCK, None] ^ others[start:])
+        one, two = np.divmod(np.flatnonzero(apart <= radius), len(hashes) - start)
+        yield np.stack([one, two], axis=1)[one < two] + start
 
 
 def _imagehash(hashes: Hashes, count: int) -> None:

@@ -88,8 +88,8 @@ def _write_copies(truth: Path, names: dict[Path, str], copies: int, rng: Rng) ->
     # Faces are few beside the drawn: half of the copies are theirs.
     faces = [path for path in originals if path.parent.name.startswith("8")]
     drawn = [path for path in originals if not path.parent.name.startswith("8")]
-    half = min(copies // 2, len(faces))
-    chosen = [faces[k] for k in rng.choice(len(faces), half, replace=False)] if half else []
+    most = min(copies // 2, len(faces))
+    chosen = [faces[k] for k in rng.choice(len(faces), most, replace=False)] if most else []
     chosen += [drawn[k] for k in rng.choice(len(drawn), copies - len(chosen), replace=False)]
     rows = []
     for number, path in enumerate(chosen):

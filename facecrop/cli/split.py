@@ -66,7 +66,7 @@ def split(
     ] = None,
     agreement: Annotated[
         float | None,
-        typer.Option(help="How alike details of near-duplicates are, to 1.", show_default="0.93"),
+        typer.Option(help="How alike details of near-duplicates are, to 1.", show_default="0.9"),
     ] = None,
     extend: Annotated[
         str | None, typer.Option(help="An old split whose people keep their place.")

@@ -39,7 +39,7 @@ class SplitSettings(Settings):
     radius: int = Field(default=14, ge=0, le=15)
     """Bits by which the hashes of two pictures may differ for them to be compared as duplicates; a
     border of 4 % cut off an aligned face changes 10."""
-    agreement: float = Field(default=0.93, gt=0, le=1)
+    agreement: float = Field(default=0.9, gt=0, le=1)
     """How far the registered pixels of two pictures must agree to be one photograph. Compressed,
     resized or cropped again, photographs agree by 0.97 and more."""
     sampling: Sampling = Sampling()

@@ -14,30 +14,10 @@ from made_datasets import names, published, seven_of, write_dataset
 from facecrop.commands.split import read_settings, split, verify_split
 from facecrop.commands.stats import stats
 from facecrop.labels.certificate import read_split
-from facecrop.labels.groups import near_hashes
 from facecrop.labels.people import people_of
 from facecrop.labels.split_table import repeated, table_digest
 
 DIGESTS = st.lists(st.none() | st.sampled_from([bytes([n]) * 32 for n in range(4)]), max_size=20)
-
-
-def pairs_of(hashes: np.ndarray, radius: int, flip: int) -> set[tuple[int, int]]:
-    return {tuple(pair) for part in near_hashes(hashes, radius, flip) for pair in part.tolist()}
-
-
-@pytest.mark.parametrize("flip", [0, 0x5555])
-@pytest.mark.parametrize("tile", [1, 7, 64])
-def test_blocks_find_what_single_buckets_find(
-    monkeypatch: pytest.MonkeyPatch, tile: int, flip: int
-) -> None:
-    rng = np.random.default_rng(tile)
-    hashes = rng.choice(rng.integers(0, 1 << 63, 6, np.uint64), 60)
-    hashes ^= rng.integers(0, 8, 60, np.uint64) << np.uint64(40)
-    found = pairs_of(hashes, 10, flip)
-    monkeypatch.setattr("facecrop.labels.groups._BLOCK", 1)
-    monkeypatch.setattr("facecrop.labels.groups._TILE", tile)
-    assert pairs_of(hashes, 10, flip) == found
-    assert found
 
 
 @given(DIGESTS, DIGESTS)
