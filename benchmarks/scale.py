@@ -8,8 +8,13 @@ The tables are made with the real schemas, batch by batch, as preprocess writes 
 filled, digests and hashes at random, one record in 100 rejected, some files twice. There are no
 pictures, so what reads pixels is left out: `stats` is `--no-pixels`, and pairs of near hashes are
 found but not compared. `bytes` is `split` with a radius of 0: of near duplicates it looks for those
-of equal hash alone. `resume` is preprocess with nothing to do over real names: of raw files and
-crops there is one for every 50,000 names, all others are hard links to it.
+of equal hash alone.
+
+What lists files does so over files that lie on no disk (`scale_files`): `os.scandir` and `os.stat`
+answer for them, all else is what the commands use. `resume` is preprocess with nothing to do,
+`plan` its dry run and `update` the run after one profile in 100 has changed; `first` works on
+everything. In the last two, workers answer at once, so that it is the parent that is measured.
+`merge` makes one dataset of what 8 shards have left.
 
 Each step is a process of its own; its peak is the kernel's for that process (`ru_maxrss`). One that
 takes more memory than `--limit` is stopped, and says so.
@@ -26,7 +31,20 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-STEPS = ("relabel", "undo", "bytes", "split", "verify", "extend", "stats", "resume")
+STEPS = (
+    "relabel",
+    "undo",
+    "bytes",
+    "split",
+    "verify",
+    "extend",
+    "stats",
+    "resume",
+    "plan",
+    "update",
+    "first",
+    "merge",
+)
 TIMEOUT_S = 4 * 3600
 POLL_S = 0.05
 MAKER = Path(__file__).with_name("scale_tables.py")
@@ -92,20 +110,18 @@ def run(rows: int, steps: list[str], folder: Path, limit: int) -> dict[str, Cost
     """Make a dataset of so many rows, and measure the steps one after the other."""
     out = folder / f"{rows}"
     costs: dict[str, Cost] = {}
-    tables = [step for step in steps if step != "resume"]
-    if tables and not (out / "made").exists():
+    if not (out / "made").exists():
         shutil.rmtree(out, ignore_errors=True)
         costs["make"] = measure(["make", str(out), str(rows)], limit)
         _print(rows, "make", costs["make"])
         (out / "made").touch()
-    for step in tables:
+    for step in steps:
+        if step == "merge":
+            measure(["shards", str(out), str(rows)], limit)
         costs[step] = measure([step, str(out), str(rows)], limit)
         _print(rows, step, costs[step])
-    if "resume" in steps:
-        shutil.rmtree(out, ignore_errors=True)  # both at once would be too much for some disks
-        measure(["make-files", str(out), str(rows)], limit)
-        costs["resume"] = measure(["resume", str(out), str(rows)], limit)
-        _print(rows, "resume", costs["resume"])
+        for other in ("first", "shards"):
+            shutil.rmtree(f"{out}-{other}", ignore_errors=True)
     return costs
 
 

@@ -5,6 +5,7 @@ taken for findings. All of it is a cache: what is damaged is removed, and learnt
 """
 
 import contextlib
+import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+
+from facecrop.storage import is_remote, put, readable
 
 SCHEMA = pa.schema(
     [
@@ -79,7 +82,7 @@ def join(folder: Path, paths: Sequence[Path]) -> None:
 def count_rows(path: Path) -> int:
     """Return how many findings a fragment has; a damaged one is removed and has none."""
     try:
-        return int(pq.read_metadata(path).num_rows)
+        return int(pq.read_metadata(readable(path, footer=True)).num_rows)
     except _UNREADABLE as error:
         _remove_damaged(path, error)
         return 0
@@ -98,7 +101,7 @@ def read_prefixes(path: Path) -> list[NDArray[np.uint64]]:
         return []
 
 
-def read_keys(path: str) -> list[list[bytes]]:
+def read_keys(path: Path) -> list[list[bytes]]:
     """Return the keys of all findings by row group; none of what is damaged or gone."""
     try:
         with _open(path) as file:
@@ -108,7 +111,7 @@ def read_keys(path: str) -> list[list[bytes]]:
         return []
 
 
-def open_groups(path: str) -> pq.ParquetFile | None:
+def open_groups(path: Path) -> pq.ParquetFile | None:
     """Open a fragment for `read_group`; None if it is damaged or gone."""
     try:
         return _open(path)
@@ -135,8 +138,11 @@ def _prefixes(file: pq.ParquetFile, number: int) -> NDArray[np.uint64]:
     return np.ascontiguousarray(data[:, :8]).view(">u8").ravel().astype(np.uint64)
 
 
-def _open(path: Path | str) -> pq.ParquetFile:
-    return pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False)
+def _open(path: Path) -> pq.ParquetFile:
+    # What is far away is fetched a row group at a time: one request, not one for each column.
+    return pq.ParquetFile(
+        readable(path), page_checksum_verification=True, pre_buffer=is_remote(path)
+    )
 
 
 def _read(file: pq.ParquetFile, number: int, columns: list[str] | None = None) -> pa.Table:
@@ -156,12 +162,20 @@ def _remove_damaged(path: Path, error: Exception) -> None:
 def _writer(folder: Path) -> Iterator[pq.ParquetWriter]:
     """Write a fragment under another name, and give it its own when it is whole."""
     path = folder / f"{uuid4().hex}.parquet"
+    if is_remote(path):
+        buffer = io.BytesIO()
+        with _new(buffer) as writer:
+            yield writer
+        put(path, buffer.getvalue())
+        return
     temporary = path.with_suffix(".tmp")
     try:
-        with pq.ParquetWriter(
-            temporary, SCHEMA, compression="none", write_page_checksum=True
-        ) as writer:
+        with _new(temporary) as writer:
             yield writer
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _new(file: Path | io.BytesIO) -> pq.ParquetWriter:
+    return pq.ParquetWriter(file, SCHEMA, compression="none", write_page_checksum=True)

@@ -1,15 +1,16 @@
 """The spine: records, the reasons for what became of them, and the two tables that hold them."""
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
-from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from facecrop import tables
 from facecrop.errors import StoreError, TableError
+from facecrop.storage import is_remote, write_whole
+from facecrop.tables import opened
 
 
 class Status(StrEnum):
@@ -91,6 +92,8 @@ INDEX_FILE, LABELS_FILE, HISTORY_FILE, CARD_FILE = (
     "labels.history.parquet",
     "dataset.toml",
 )
+METADATA_FILE = "images/metadata.parquet"
+"""Both tables joined, where there are crops that are files."""
 
 
 def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
@@ -102,8 +105,7 @@ def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
     if not path.exists():
         raise _no_table(path)
     try:
-        # Without its buffer, which would hold all that is read a second time, compressed.
-        return pq.read_table(path, columns=columns, pre_buffer=False)
+        return tables.read(path, columns)
     except (pa.ArrowException, OSError) as error:
         raise TableError(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
 
@@ -114,23 +116,24 @@ def read_names(path: Path) -> list[str]:
     Raises:
         TableError: It is not there, or cannot be read.
     """
-    first = min(path.glob("*.parquet"), default=path) if path.is_dir() else path
     try:
-        return list(pq.read_schema(first).names)
+        with opened(path) as parts:
+            return list(parts[0].schema_arrow.names)
     except (pa.ArrowException, OSError) as error:
         raise TableError(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
 
 
 def read_batches(path: Path) -> Iterator[pa.Table]:
-    """Read a Parquet file a row group at a time.
+    """Read a Parquet table, a file or a folder of parts, a row group at a time.
 
     Raises:
         TableError: It is not there, or cannot be read.
     """
     try:
-        with pq.ParquetFile(path, pre_buffer=False) as file:
-            for group in range(file.num_row_groups):
-                yield file.read_row_group(group, use_threads=False)
+        with opened(path) as parts:
+            for part in parts:
+                for group in range(part.num_row_groups):
+                    yield part.read_row_group(group, use_threads=False)
     except (pa.ArrowException, OSError) as error:
         raise TableError(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
 
@@ -165,13 +168,12 @@ def read_columns(path: Path, columns: list[str], rows: int) -> Iterator[pa.Table
 
 
 def _stored_batches(path: Path, columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
-    parts = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
-    for part in parts:
-        try:
-            with pq.ParquetFile(part) as file:
-                yield from file.iter_batches(rows, columns=columns)
-        except (pa.ArrowException, OSError) as error:
-            raise TableError(f"{part} cannot be read: {str(error).splitlines()[0]}") from None
+    try:
+        with opened(path) as parts:
+            for part in parts:
+                yield from part.iter_batches(rows, columns=columns)
+    except (pa.ArrowException, OSError) as error:
+        raise TableError(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
 
 
 def write_table(table: pa.Table, path: Path) -> None:
@@ -190,14 +192,28 @@ def write_table(table: pa.Table, path: Path) -> None:
     )
 
 
-def write_batches(batches: Iterable[pa.Table], schema: pa.Schema, path: Path) -> None:
+def write_batches(
+    batches: Iterable[pa.Table], schema: pa.Schema, path: Path, *, rows: int = 0
+) -> None:
     """Write a Parquet table as `write_table` does, from parts that need not be held together.
 
     Each part becomes a row group: equal parts give equal bytes.
 
+    Args:
+        batches: The parts.
+        schema: Of all of them.
+        path: The table.
+        rows: How many there are, if it may be a folder where they are many (`tables.PART_ROWS`).
+
     Raises:
         StoreError: The disk is full, or the folder cannot be written.
     """
+    if rows > tables.PART_ROWS and not is_remote(path):
+        try:
+            tables.write_parts(batches, schema, path)
+        except OSError as error:
+            raise _unwritable(path, error) from None
+        return
 
     def write(temporary: Path) -> None:
         with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
@@ -215,22 +231,10 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
         StoreError: The disk is full, or the folder cannot be written.
     """
     try:
-        _write_atomic(path, write)
+        write_whole(path, write)
     except OSError as error:
-        raise StoreError(f"{path} cannot be written: {error.strerror or error}") from None
+        raise _unwritable(path, error) from None
 
 
-def _write_atomic(path: Path, write: Callable[[Path], object]) -> None:
-    temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
-    try:
-        write(temporary)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+def _unwritable(path: Path, error: OSError) -> StoreError:
+    return StoreError(f"{path} cannot be written: {error.strerror or error}")

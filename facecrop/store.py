@@ -19,7 +19,9 @@ from pyarrow.parquet import ParquetFile
 
 from facecrop import fragments
 from facecrop.errors import StoreError
+from facecrop.folders import remove, restore
 from facecrop.fragments import SCHEMA, Entry, Group, Known
+from facecrop.storage import is_remote, on_this_disk, write_whole
 
 __all__ = ["SCHEMA", "Entry", "Lookup", "Store"]
 
@@ -50,10 +52,10 @@ class Store:
         self.folder = folder
         self.findings = folder / name
 
-    def fragments(self, finders: Iterable[str]) -> list[str]:
+    def fragments(self, finders: Iterable[str]) -> list[Path]:
         """Return the paths of the fragments of these finders, in a stable order."""
         return [
-            str(path)
+            path
             for finder in sorted(set(finders))
             for path in sorted((self.findings / finder).glob("*.parquet"))
         ]
@@ -67,16 +69,19 @@ class Store:
             StoreError: The disk is full, or the folder cannot be written.
         """
         paths = self.fragments(finders)
-        places = [_places(number, Path(path)) for number, path in enumerate(paths)]
+        places = [_places(number, path) for number, path in enumerate(paths)]
         table = np.concatenate([np.empty((2, 0), np.uint64), *places], axis=1)
         table = table[:, np.lexsort((table[1], table[0]))]
         path = self.folder / f"lookup-{uuid4().hex}.npy"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            np.save(path, table)
+            if is_remote(path):
+                write_whole(path, lambda file: np.save(file, table))
+            else:
+                np.save(path, table)
         except OSError as error:
             raise StoreError(f"{path} cannot be written: {error.strerror or error}") from None
-        return Lookup(str(path), tuple(paths))
+        return Lookup(path, tuple(paths))
 
     def write(self, finder: str, entries: Sequence[Entry]) -> None:
         """Write one fragment, whole or not at all.
@@ -134,12 +139,18 @@ class Store:
     def locked(self, *, always: bool = True) -> Iterator[None]:
         """Hold the dataset for one writer; the lock goes when the process ends, however it ends.
 
+        Object storage has no locks: there the user sees to it that there is one writer.
+
         Args:
             always: Where the file system knows no locks, refuse; else go on without one.
 
         Raises:
             StoreError: Another process holds it, or the folder cannot be written.
         """
+        if is_remote(self.folder):  # object storage has no locks
+            self._sweep()
+            yield
+            return
         file = self._open_lock()
         try:
             _take(file, self.folder.parent, fcntl.LOCK_EX, str(os.getpid()), always=always)
@@ -152,7 +163,7 @@ class Store:
     def shared(self, owner: str) -> Iterator[None]:
         """Keep other writers away while several write that do not get into each other's way.
 
-        Where the file system knows no locks there is none.
+        Where the file system knows no locks there is none, nor in object storage.
 
         Args:
             owner: What a writer who is refused is told.
@@ -160,6 +171,9 @@ class Store:
         Raises:
             StoreError: Another process holds it alone, or the folder cannot be written.
         """
+        if is_remote(self.folder):
+            yield
+            return
         file = self._open_lock()
         try:
             _take(file, self.folder.parent, fcntl.LOCK_SH, owner, always=False)
@@ -177,12 +191,17 @@ class Store:
     def _sweep(self) -> None:
         """Remove what a killed run left half-written; the lock says that nobody writes now."""
         out = self.folder.parent
+        if is_remote(out):  # where a file is whole as soon as it is there
+            for path in self.folder.glob("lookup-*.npy"):
+                path.unlink(missing_ok=True)
+            return
         left = [*self.folder.glob("lookup-*.npy"), *self.folder.glob("tmp/*")]
         left += self.findings.glob("*/*.tmp")
-        for folder in (out, out / "images", out / "contact"):
+        for folder in (out, self.folder, out / "images", out / "contact"):
+            restore(folder)
             left += folder.glob(_TEMPORARY)
         for path in left:
-            path.unlink(missing_ok=True)
+            remove(path)
 
 
 def _merge(folder: Path, rows: Mapping[Path, int]) -> None:
@@ -205,7 +224,7 @@ class Lookup:
         fragments: The fragments that its numbers mean.
     """
 
-    def __init__(self, path: str, fragments: tuple[str, ...]) -> None:
+    def __init__(self, path: Path, fragments: tuple[Path, ...]) -> None:
         self.path = path
         self.fragments = fragments
         self._table: _Places | None = None
@@ -213,7 +232,7 @@ class Lookup:
         self._groups: OrderedDict[int, Group] = OrderedDict()
         self._images: OrderedDict[bytes, Known] = OrderedDict()
 
-    def __reduce__(self) -> tuple[type["Lookup"], tuple[str, tuple[str, ...]]]:
+    def __reduce__(self) -> tuple[type["Lookup"], tuple[Path, tuple[Path, ...]]]:
         return Lookup, (self.path, self.fragments)
 
     def find(self, digest: bytes) -> Mapping[bytes, tuple[str, bytes | None]]:
@@ -228,7 +247,8 @@ class Lookup:
     def _look_up(self, digest: bytes) -> Known:
         if self._table is None:
             # Mapped, but without what numpy's own type for that costs at each access.
-            self._table = np.load(self.path, mmap_mode="r").view(np.ndarray)
+            with on_this_disk(self.path) as file:  # where it may have gone as soon as it is mapped
+                self._table = np.load(file, mmap_mode="r").view(np.ndarray)
         prefixes, places = self._table
         prefix = np.uint64(int.from_bytes(digest[:8]))
         first = np.searchsorted(prefixes, prefix, side="left")

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facecrop.commands.ledger import LEDGER_SCHEMA, Ledger
+from facecrop.commands.streams import Rows, held
 from facecrop.errors import StoreError, TableError
 from facecrop.images.rows import COLUMNS, Values
 from facecrop.index import INDEX_FILE, read_table
@@ -34,8 +35,8 @@ def finished(path: str, **changes: Any) -> Values:
     return tuple(known.get(name) for name in COLUMNS)
 
 
-def nothing() -> pa.Table:
-    return LEDGER_SCHEMA.empty_table()
+def nothing() -> Rows:
+    return held(LEDGER_SCHEMA.empty_table())
 
 
 def test_raw_and_worker_together_tell_every_column() -> None:
@@ -91,9 +92,9 @@ def test_settled_rows_stay_and_rows_of_pictures_that_are_gone_go(tmp_path: Path)
     first.finish()
     known = Ledger(tmp_path).previous()
     second = Ledger(tmp_path)
-    second.start(records(8), known.slice(0, 7))
+    second.start(records(8), held(known.slice(0, 7)))
     second.add([finished("0001/0.jpg")])
-    summary = second.finish()
+    (summary,) = [rows for rows in second.finish()(["path", "reason"]) if len(rows)]
     assert summary["path"].to_pylist() == records(8)["path"].to_pylist()
     assert summary["reason"].to_pylist() == ["face-by-prior"] * 7 + [None]
     assert Ledger(tmp_path).previous().select(summary.column_names).equals(summary)

@@ -11,6 +11,7 @@ from facecrop.cli.explain import explain
 from facecrop.cli.export import export
 from facecrop.cli.merge import merge
 from facecrop.cli.models import models_app
+from facecrop.cli.places import placed
 from facecrop.cli.predict import predict
 from facecrop.cli.preprocess import preprocess
 from facecrop.cli.recipes import recipes
@@ -31,21 +32,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-app.command()(demo)
-app.command()(preprocess)
-app.command()(merge)
-app.command()(relabel)
-app.command()(split)
-app.command()(stats)
-app.command()(audit)
-app.command()(predict)
-app.command()(vote)
-app.command()(explain)
-app.command()(export)
+app.command()(placed(demo))
+app.command()(placed(preprocess))
+app.command()(placed(merge))
+app.command()(placed(relabel))
+app.command()(placed(split))
+app.command()(placed(stats))
+app.command()(placed(audit))
+app.command()(placed(predict))
+app.command()(placed(vote))
+app.command()(placed(explain))
+app.command()(placed(export))
 app.command()(recipes)
-app.command()(train)
-app.command()(runs)
-app.command()(tune)
+app.command()(placed(train))
+app.command()(placed(runs))
+app.command()(placed(tune))
 app.add_typer(models_app, name="models")
 app.add_typer(cache_app, name="cache")
 

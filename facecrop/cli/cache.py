@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from facecrop.cli.console import console, size, table
+from facecrop.cli.places import placed
 
 cache_app = typer.Typer(
     help="What is kept beside a dataset to save time.", no_args_is_help=True, rich_markup_mode=None
@@ -13,6 +14,7 @@ cache_app = typer.Typer(
 
 
 @cache_app.command("size")
+@placed
 def cache_size(out: Annotated[Path, typer.Argument(help="The dataset.")]) -> None:
     """Show what the store of a dataset takes on disk, by kind and by what is in it."""
     from facecrop.commands import cache as library  # noqa: PLC0415 - only when asked for
@@ -25,6 +27,7 @@ def cache_size(out: Annotated[Path, typer.Argument(help="The dataset.")]) -> Non
 
 
 @cache_app.command("prune")
+@placed
 def cache_prune(out: Annotated[Path, typer.Argument(help="The dataset.")]) -> None:
     """Delete what nothing refers to any more."""
     from facecrop.commands import cache as library  # noqa: PLC0415 - only when asked for

@@ -45,6 +45,13 @@ def preprocess(
     keep: Annotated[
         list[str] | None, typer.Option(help="Keep beside the crops: alpha, boxes; repeatable.")
     ] = None,
+    store_as: Annotated[
+        str | None,
+        typer.Option(help="Crops as files, or as shards: many in a tar file; else as before."),
+    ] = None,
+    shard_size: Annotated[
+        int | None, typer.Option(min=1, help="With --store-as shards: crops of a tar at most.")
+    ] = None,
     format_: Annotated[
         str | None, typer.Option("--format", help="Of the crops: jpg, png or webp.")
     ] = None,
@@ -99,6 +106,8 @@ def preprocess(
             engine=engine,
             address=address,
             keep=keep or (),
+            store_as=store_as,
+            shard_size=shard_size,
             weights=parse_own(weights or []),
             offline=offline,
             verify=verify,
@@ -183,7 +192,7 @@ def _print_result(where: "Console", result: "PreprocessResult", shard: str | Non
     if shard is not None:
         where.print(f"next:        the other shards, then facecrop merge {result.out}")
         return
-    if not result.scan.files[0].gender and not result.scan.files[0].mask:
+    if not result.scan.claims:
         return
     where.print(
         f"next:        facecrop relabel {result.out} --manifest FILE   facecrop split {result.out}",
@@ -223,9 +232,8 @@ def print_left(where: "Console", result: "PreprocessResult") -> None:
 def print_scan(where: "Console", result: "PreprocessResult") -> None:
     """Print what lies in RAW."""
     scan = result.scan
-    profiles = len({file.profile for file in scan.files})
     where.print(
-        f"{plural(len(scan.files), 'image')} of {plural(profiles, 'profile')}, "
+        f"{plural(scan.count, 'image')} of {plural(scan.profiles, 'profile')}, "
         f"layout {scan.layout}, recipe {result.recipe}"
     )
     if scan.ignored:

@@ -4,7 +4,6 @@ import json
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
-from os.path import relpath
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from facecrop.commands.streams import WINDOW, Along
 from facecrop.config import plain, read_toml, toml_text
 from facecrop.images.job import Weight, finder_key, runs_on, source_key
 from facecrop.images.models import ModelStore
@@ -21,13 +21,17 @@ from facecrop.index import (
     INDEX_FILE,
     INDEX_SCHEMA,
     LABELS_FILE,
+    LABELS_SCHEMA,
+    METADATA_FILE,
     read_batches,
-    read_table,
+    read_columns,
     write_atomic,
     write_batches,
 )
 from facecrop.labels.ages import active_policy, policy_line
+from facecrop.labels.current import write_labels
 from facecrop.labels.layouts import Scan
+from facecrop.storage import way
 
 _LEFT_OUT = ("image", "mtime_ns", "ctime_ns", "inode")
 _PACKAGES = ("facecrop", "numpy", "opencv-contrib-python", "pillow", "simplejpeg")
@@ -43,6 +47,7 @@ def card_text(
     fingerprint: bytes,
     weights: Mapping[str, Weight],
     device: str,
+    home: Mapping[str, Any],
 ) -> str:
     """Return what a dataset was made from, as TOML: what was chosen, and nothing that goes stale.
 
@@ -50,8 +55,9 @@ def card_text(
     """
     models = ModelStore(offline=True)
     card: dict[str, Any] = {
-        "raw": Path(relpath(raw.resolve(), out.resolve())).as_posix(),
+        "raw": way(raw, out),
         "layout": layout,
+        **home,
         "recipe_name": recipe_name,
         "recipe_fingerprint": fingerprint.hex(),
         "device": device.split(":", maxsplit=1)[0],
@@ -86,6 +92,17 @@ def write_card(out: Path, text: str) -> None:
     _write_text(out / CARD_FILE, head + policy_line(active_policy(out)) + text)
 
 
+def known_cards(out: Path, parts: Iterable[str | None]) -> list[dict[str, Any]]:
+    """Return the cards of a dataset's shards, and its own, last, if it has one.
+
+    Args:
+        out: The dataset.
+        parts: What its shards say of themselves, where no merge has taken them in.
+    """
+    cards = [tomllib.loads(text) for text in parts if text]
+    return [*cards, *([read_toml(out / CARD_FILE)] if (out / CARD_FILE).exists() else [])]
+
+
 def made_with(out: Path, parts: Iterable[str | None]) -> dict[str, str]:
     """Return by finder what the findings of a dataset were made with; nothing of a new one.
 
@@ -93,12 +110,9 @@ def made_with(out: Path, parts: Iterable[str | None]) -> dict[str, str]:
         out: The dataset.
         parts: What its shards say of themselves, where no merge has taken them in.
     """
-    cards = [tomllib.loads(text) for text in parts if text]
-    if (out / CARD_FILE).exists():
-        cards.append(read_toml(out / CARD_FILE))
     return {
         label: str(finder["runtime"])
-        for card in cards
+        for card in known_cards(out, parts)
         for label, finder in card.get("finders", {}).items()
         if "runtime" in finder
     }
@@ -119,11 +133,32 @@ def write_scan(out: Path, scan: Scan) -> None:
     )
 
 
+def write_beside_index(out: Path, scan: Scan, card: str | None, *, tars: bool) -> int:
+    """Write what goes with the index: labels, what was ignored, the card, the table of the crops.
+
+    Args:
+        out: The dataset.
+        scan: What lies in RAW.
+        card: What it was made from (`card_text`); None leaves the one there is.
+        tars: Whether crops lie in tars: then nothing lies beside a table.
+
+    Returns:
+        How many label corrections have lost their record.
+    """
+    orphans = write_labels(out)
+    write_scan(out, scan)
+    if card is not None:
+        write_card(out, card)
+    if not tars:
+        write_metadata(out)
+    return int(orphans.num_rows)
+
+
 def write_metadata(out: Path) -> None:
     """Write `images/metadata.parquet`: both tables joined for each crop, for Hugging Face."""
     schema, batches = joined_tables(out)
     (out / "images").mkdir(exist_ok=True)
-    write_batches(batches, schema, out / "images" / "metadata.parquet")
+    write_batches(batches, schema, out / METADATA_FILE)
 
 
 def joined_tables(out: Path) -> tuple[pa.Schema, Iterator[pa.Table]]:
@@ -135,18 +170,16 @@ def joined_tables(out: Path) -> tuple[pa.Schema, Iterator[pa.Table]]:
     are `image`, under which the library gives the picture itself, and what tells of this disk
     alone, times and the file's number.
     """
-    labels = read_table(out / LABELS_FILE)
-    own = labels.schema.names[1:]
+    own = LABELS_SCHEMA.names[1:]
     facts = [field for field in INDEX_SCHEMA if field.name not in _LEFT_OUT]
     name = pa.field("file_name", pa.string())
     fields = [pa.field(one.name, _plain(one.type)) for one in facts]
-    schema = pa.schema([name, *fields, *(labels.schema.field(label) for label in own)])
+    schema = pa.schema([name, *fields, *(LABELS_SCHEMA.field(label) for label in own)])
 
     def joined() -> Iterator[pa.Table]:
-        start = 0
+        labels = Along(read_columns(out / LABELS_FILE, own, WINDOW))
         for rows in read_batches(out / INDEX_FILE):
-            of_rows = labels.slice(start, len(rows))
-            start += len(rows)
+            of_rows = labels.take(len(rows))
             names = pc.replace_substring_regex(rows["image"], "^images/", "")
             said = [
                 _digits(rows[one.name]) if pa.types.is_uint64(one.type) else rows[one.name]

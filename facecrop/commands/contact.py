@@ -6,10 +6,11 @@ from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -23,14 +24,26 @@ from facecrop.commands.contact_cards import (
     open_mattes,
 )
 from facecrop.commands.contact_pick import MOST_CARDS, MOST_PICTURES, ON_SHEET, Pick, pick
-from facecrop.errors import StoreError
+from facecrop.crops import in_tars
+from facecrop.errors import StoreError, TableError
 from facecrop.images.codec import Limits, encode
 from facecrop.images.render.sheet import Tile, draw_sheet
-from facecrop.index import CARD_FILE, INDEX_FILE, REASONS, Status, read_table, write_atomic
+from facecrop.index import (
+    CARD_FILE,
+    INDEX_FILE,
+    REASONS,
+    Status,
+    read_columns,
+    read_table,
+    write_atomic,
+)
+from facecrop.storage import read_range
 
 _VERSION = 1
 """Raised when the same index gives another page or picture and the templates stay the same."""
 _TEMPLATES = Path(__file__).parent / "templates"
+_ROWS = 1 << 14
+"""Rows of the index that are read at a time."""
 _BLOCK = 50
 """Cards whose pictures are unpacked together when the reader comes to them."""
 _STATUSES = (Status.OK, Status.FALLBACK, Status.REJECT, Status.PENDING)
@@ -65,14 +78,17 @@ def write_contact(
         StoreError: The sheet cannot be written.
     """
     name = _recipe_name(out)
-    index = read_table(out / INDEX_FILE, ["path", "profile", "status", "reason", "face_source"])
-    key = _key(out / INDEX_FILE, f"{_VERSION} {name} {most_cards} {most_pictures}")
+    next(read_columns(out / INDEX_FILE, ["path"], 1), None)  # which says what to do without one
+    files = not in_tars(out)
+    settings = f"{_VERSION} {name} {most_cards} {most_pictures}" + ("" if files else " in tars")
+    key = _key(out / INDEX_FILE, settings)
     page, picture = out / "contact" / "index.html", out / "contact" / "contact.png"
     if _made_from(page) == key and picture.exists():
         return page
+    index = read_table(out / INDEX_FILE, ["path", "profile", "status", "reason", "face_source"])
     chosen = pick(index, most_cards=most_cards, most_pictures=most_pictures)
-    rows = read_table(out / INDEX_FILE, CARD_COLUMNS).take(pa.array(chosen.cards, pa.int64()))
-    facts = _page_facts(index, chosen, name) | {"key": key}
+    rows = _rows_of(out / INDEX_FILE, chosen.cards)
+    facts = _page_facts(index, chosen, name) | {"key": key, "files": files}
     try:
         page.parent.mkdir(exist_ok=True)
         with open_mattes(out, set(rows["path"].to_pylist())) as find_matte:
@@ -212,17 +228,32 @@ def _recipe_name(out: Path) -> str:
 def _key(index: Path, settings: str) -> str:
     """Return what identifies a page: the bytes of the index, the templates and the settings."""
     tables = sorted(index.rglob("*.parquet")) if index.is_dir() else [index]
-    digests = [
-        sha256(path.read_bytes()) for path in [*tables, *sorted(_TEMPLATES.glob("contact.*"))]
-    ]
-    return sha256(" ".join([settings, *(one.hexdigest() for one in digests)]).encode()).hexdigest()
+    digests = list(map(_digest, [*tables, *sorted(_TEMPLATES.glob("contact.*"))]))
+    return sha256(" ".join([settings, *digests]).encode()).hexdigest()
+
+
+def _digest(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise TableError(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+def _rows_of(index: Path, numbers: Sequence[int]) -> pa.Table:
+    """Return what cards tell of some rows of the index, given in order."""
+    wanted, found, start = np.array(numbers, np.int64), [], 0
+    for part in read_columns(index, CARD_COLUMNS, _ROWS):
+        first, last = np.searchsorted(wanted, [start, start + len(part)])
+        found.append(part.take(wanted[first:last] - start))
+        start += len(part)
+    return pa.concat_tables(found) if found else read_table(index, CARD_COLUMNS)
 
 
 def _made_from(page: Path) -> str | None:
     """Return the key that a page carries in its first lines, or None."""
     try:
-        with page.open(encoding="utf-8", errors="replace") as file:
-            head = file.read(1000)
+        head = read_range(page, 0, 1000).decode(errors="replace")
     except OSError:
         return None
     return head.partition(_MARK)[2].partition('"')[0] or None

@@ -12,18 +12,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from facecrop.crops import crop_data
+from facecrop.errors import TableError
 from facecrop.images.codec import Limits, decode
 from facecrop.images.findings import LANDMARKS, Alpha, unpack
 from facecrop.images.frames import Box, Image
 from facecrop.images.render.sheet import PICTURE_HEIGHT, PICTURE_WIDTH, Tile
 from facecrop.images.render.thumbs import Marks, outline, shrink, thumbnail
-from facecrop.index import REASONS, Status
+from facecrop.index import REASONS, Status, read_columns
 from facecrop.labels.paths import unescape
+from facecrop.storage import readable
 from facecrop.store import SCHEMA, Store
 
 SOURCE_SIDE, CROP_SIDE = 256, 192
 """Longer sides of the embedded pictures, pixels."""
 
+_ROWS = 1 << 16
+"""Rows of the state that are read at a time."""
 CARD_COLUMNS = [
     "path", "profile", "name", "digest", "width", "height", "status", "reason", "image",
     *(f"face_{side}" for side in ("x0", "y0", "x1", "y1", "score")), "face_source", "faces",
@@ -102,7 +107,7 @@ class CardMaker:
         if image is None:
             return None
         try:
-            data = (self.out / image).read_bytes()
+            data = crop_data(self.out / image)
         except OSError:
             return None
         # What we wrote ourselves may be as small or as plain as the recipe made it.
@@ -178,24 +183,27 @@ def open_mattes(out: Path, paths: set[str]) -> Iterator[FindMatte]:
 
         yield find
     finally:
-        Path(lookup.path).unlink(missing_ok=True)
+        lookup.path.unlink(missing_ok=True)
 
 
 def _alpha_keys(out: Path, paths: set[str]) -> dict[str, bytes]:
+    wanted = pa.array(sorted(paths), pa.string())
+    found: dict[str, bytes] = {}
     try:
-        state = pq.read_table(out / ".store" / "state.parquet", columns=["path", "alpha_key"])
-    except (pa.ArrowException, OSError, ValueError):
+        for part in read_columns(out / ".store" / "state.parquet", ["path", "alpha_key"], _ROWS):
+            some = part.filter(pc.is_in(part["path"], wanted))
+            pairs = zip(some["path"].to_pylist(), some["alpha_key"].to_pylist(), strict=True)
+            found |= {path: key for path, key in pairs if key is not None}
+    except (TableError, ValueError, KeyError):
         return {}
-    state = state.filter(pc.is_in(state["path"], pa.array(sorted(paths), pa.string())))
-    pairs = zip(state["path"].to_pylist(), state["alpha_key"].to_pylist(), strict=True)
-    return {path: key for path, key in pairs if key is not None}
+    return found
 
 
 def _has_alphas(folder: Path) -> bool:
     """Tell by the statistics of one fragment whether a finder makes mattes: others are not read."""
     for path in sorted(folder.glob("*.parquet")):
         try:
-            facts = pq.read_metadata(path)
+            facts = pq.read_metadata(readable(path, footer=True))
         except (pa.ArrowException, OSError):
             continue
         if facts.num_row_groups:

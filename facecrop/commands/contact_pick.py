@@ -1,11 +1,12 @@
 """Which records the contact sheet shows: all that need a look, and a fair sample of the rest."""
 
-from collections import Counter, defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from facecrop.index import Status
 
@@ -19,6 +20,8 @@ ON_SHEET = 50
 """Records on the sheet that is a picture."""
 
 _SEED = "contact sheet"
+_PART = 1 << 16
+"""Paths that are objects at a time."""
 _SHEET_SHARES = {Status.FALLBACK.value: 10, Status.REJECT.value: 5}
 _SHEET_ORDER = (Status.OK.value, Status.FALLBACK.value, Status.REJECT.value)
 
@@ -48,48 +51,69 @@ def pick(
         most_cards: Cards at most.
         most_pictures: Cards with pictures at most.
     """
-    paths, profiles = index["path"].to_pylist(), index["profile"].to_pylist()
-    reasons = index["reason"].to_pylist()
-    by_status: dict[str, list[int]] = defaultdict(list)
-    for row, status in enumerate(index["status"].to_pylist()):
-        by_status[status].append(row)
-    fallbacks, rejects = by_status[Status.FALLBACK], by_status[Status.REJECT]
-    ok = spread(by_status[Status.OK], paths, profiles, min(OK_CARDS, most_cards))
-    doubtful = spread(sorted([*fallbacks, *rejects]), paths, reasons, most_cards - len(ok))
-    pictured = [
-        *ok[:most_pictures],
-        *spread(doubtful, paths, reasons, max(most_pictures - len(ok), 0)),
-    ]
-    has_picture = set(pictured)
+    lots, profiles, reasons = (
+        lots_of(index["path"]),
+        *map(_coded, (index["profile"], index["reason"])),
+    )
+    ok, fallbacks, rejects = (
+        np.flatnonzero(pc.equal(index["status"], status.value).to_numpy())
+        for status in (Status.OK, Status.FALLBACK, Status.REJECT)
+    )
+    ok = spread(ok, lots, profiles, min(OK_CARDS, most_cards))
+    doubtful = np.sort(np.concatenate([fallbacks, rejects]))
+    doubtful = spread(doubtful, lots, reasons, most_cards - len(ok))
+    more = spread(doubtful, lots, reasons, max(most_pictures - len(ok), 0))
+    pictured = np.concatenate([ok[:most_pictures], more])
     shown = {
         Status.OK.value: ok[:most_pictures],
         Status.FALLBACK.value: spread(
-            [row for row in fallbacks if row in has_picture], paths, profiles, ON_SHEET
+            np.intersect1d(fallbacks, pictured), lots, profiles, ON_SHEET
         ),
-        Status.REJECT.value: spread(
-            [row for row in rejects if row in has_picture], paths, reasons, ON_SHEET
-        ),
+        Status.REJECT.value: spread(np.intersect1d(rejects, pictured), lots, reasons, ON_SHEET),
     }
-    return Pick(tuple(sorted([*ok, *doubtful])), frozenset(pictured), _sheet(shown))
+    return Pick(
+        tuple(np.sort(np.concatenate([ok, doubtful])).tolist()),
+        frozenset(pictured.tolist()),
+        _sheet({status: rows.tolist() for status, rows in shown.items()}),
+    )
+
+
+def lots_of(paths: pa.ChunkedArray) -> NDArray[np.uint64]:
+    """Return (N, 2) numbers that put paths in an order which only they decide."""
+    lots = [
+        b"".join(_lot(path) for path in part.to_pylist())
+        for chunk in paths.chunks
+        for part in (chunk.slice(start, _PART) for start in range(0, len(chunk), _PART))
+    ]
+    return np.frombuffer(b"".join(lots), ">u8").astype(np.uint64).reshape(-1, 2)
 
 
 def spread(
-    rows: Sequence[int], paths: Sequence[str], groups: Sequence[str | None], count: int
-) -> list[int]:
+    rows: NDArray[np.int64], lots: NDArray[np.uint64], groups: NDArray[np.int32], count: int
+) -> NDArray[np.int64]:
     """Choose rows in turn from each group, in an order that only the paths decide.
 
     Args:
         rows: To choose from.
-        paths: Of all rows of the index.
-        groups: To which group each row of the index belongs.
+        lots: (N, 2), of all rows of the index (`lots_of`).
+        groups: (N,), to which group each row of the index belongs.
         count: How many to choose at most.
     """
-    taken: Counter[str | None] = Counter()
-    turns: list[tuple[int, int, int]] = []
-    for row in sorted(rows, key=lambda row: _lot(paths[row])):
-        turns.append((taken[groups[row]], len(turns), row))
-        taken[groups[row]] += 1
-    return [row for _, _, row in sorted(turns)[:count]]
+    order = rows[np.lexsort((lots[rows, 1], lots[rows, 0]))]
+    group = groups[order]
+    together = np.argsort(group, kind="stable")
+    number = np.arange(len(order))
+    begins = np.append(True, np.diff(group[together]) != 0)[: len(order)]
+    turn = np.empty_like(number)
+    turn[together] = number - np.maximum.accumulate(np.where(begins, number, 0))
+    return order[np.argsort(turn, kind="stable")[:count]]
+
+
+def _coded(column: pa.ChunkedArray) -> NDArray[np.int32]:
+    """Return (N,) a number for each value, -1 for none."""
+    chunks = column.dictionary_encode().chunks  # which share one dictionary, that of all
+    numbers = [pc.fill_null(chunk.indices, -1).to_numpy() for chunk in chunks]
+    return np.concatenate([np.empty(0, np.int32), *numbers])
 
 
 def _sheet(shown: dict[str, list[int]]) -> tuple[int, ...]:
@@ -105,4 +129,4 @@ def _sheet(shown: dict[str, list[int]]) -> tuple[int, ...]:
 
 
 def _lot(path: str) -> bytes:
-    return sha256(f"{_SEED}\n{path}".encode()).digest()
+    return sha256(f"{_SEED}\n{path}".encode()).digest()[:16]

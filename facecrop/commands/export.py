@@ -11,6 +11,7 @@ from facecrop.commands.exports.table import EXPORTERS
 from facecrop.errors import ConfigError
 from facecrop.index import CARD_FILE, INDEX_FILE
 from facecrop.registry import no_such
+from facecrop.storage import is_remote, place
 
 ONNX = "onnx"
 KINDS = (ONNX, *EXPORTERS)
@@ -76,7 +77,11 @@ def export(
         TableError: Source or pictures are missing or damaged.
         StoreError: The target cannot be written.
     """
-    source, target = Path(source), Path(target)
+    source, target = place(source), place(target)
+    if is_remote(target):
+        raise ConfigError(
+            f"{target} is in object storage: export into a folder, and copy that there"
+        )
     kind = to or _kind_of(source)
     if kind not in KINDS:
         raise no_such("export", kind, list(KINDS))

@@ -5,13 +5,22 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from facecrop.commands.parts import find_parts
+from facecrop.commands.streams import (
+    WINDOW,
+    Rows,
+    Source,
+    last_of_each,
+    matched,
+    merged,
+    paired,
+)
 from facecrop.errors import StoreError, TableError
-from facecrop.index import INDEX_FILE, INDEX_SCHEMA, read_batches, read_table
+from facecrop.index import INDEX_FILE, INDEX_SCHEMA, read_columns
 from facecrop.labels.shards import Shard
+from facecrop.storage import readable
 
 STATE_SCHEMA = pa.schema(
     [
@@ -27,15 +36,41 @@ LEDGER_SCHEMA = pa.schema([*INDEX_SCHEMA, *list(STATE_SCHEMA)[1:]])
 STATE_FILE, JOURNAL = Path(".store", "state.parquet"), Path(".store", "rows")
 
 
-def read_known(out: Path, shard: Shard | None) -> pa.Table:
-    """Return what earlier runs found, newest row of each path, in `LEDGER_SCHEMA`.
+_SMALL_ROWS = 1 << 15
+"""A journal of at most so many rows is read as a whole."""
+_JOURNAL_ROWS = 1 << 12
+"""Of larger ones so many are read at a time: there may be as many as shards."""
+
+
+class Known:
+    """What earlier runs found, newest row of each path: `streams.Rows` of `LEDGER_SCHEMA`.
+
+    It is read anew each time it is called.
 
     Args:
         out: The dataset.
         shard: Whose rows; None for all.
+        paths: Of journals that are newer than the index, oldest first; None for all there are.
     """
-    index = _index(out) if shard is None else _index_of(out, shard)
-    return newest([index, *(_own(rows, shard) for rows in read_rows(journals(out, shard)))])
+
+    def __init__(
+        self, out: Path, shard: Shard | None = None, paths: Sequence[Path] | None = None
+    ) -> None:
+        self._sources = [Source("", lambda names: _index(out, shard, names), str(out / INDEX_FILE))]
+        found = map(journal, journals(out, shard) if paths is None else paths)
+        self._sources += [
+            Source(one.first, _own(one.rows, shard), one.place) for one in found if one
+        ]
+
+    def __call__(self, names: Sequence[str]) -> Iterator[pa.Table]:
+        """Yield these columns, `path` among them.
+
+        Raises:
+            TableError: The index cannot be read.
+            StoreError: The system would not let a journal be read, which may be whole.
+        """
+        yield LEDGER_SCHEMA.empty_table().select(list(names))
+        yield from merged(self._sources, names)
 
 
 def journals(out: Path, shard: Shard | None) -> list[Path]:
@@ -68,7 +103,7 @@ def read_rows(paths: Iterable[Path]) -> Iterator[pa.Table]:
     """
     for path in paths:
         try:
-            rows = pq.read_table(path, pre_buffer=False).cast(LEDGER_SCHEMA)
+            rows = pq.read_table(readable(path), pre_buffer=False).cast(LEDGER_SCHEMA)
         except FileNotFoundError:
             continue  # put together with others by the shard it belongs to
         except (pa.ArrowException, OSError) as error:
@@ -87,66 +122,95 @@ def _remove_damaged(path: Path, error: Exception) -> None:
     path.unlink(missing_ok=True)
 
 
-def newest(parts: Sequence[pa.Table]) -> pa.Table:
-    """Return the last row of each path over all parts, sorted by path."""
-    if len(parts) == 1:
-        return parts[0]
-    rows = pa.concat_tables(parts).combine_chunks()
-    rows = rows.take(pc.sort_indices(rows["path"]))
-    if len(rows) < 2:  # noqa: PLR2004 - one row has no neighbour
-        return rows
-    paths = rows["path"].combine_chunks()
-    last = pa.array([True])
-    is_last = pa.concat_arrays([pc.not_equal(paths.slice(0, len(rows) - 1), paths.slice(1)), last])
-    return rows.filter(is_last)
-
-
-def _own(rows: pa.Table, shard: Shard | None) -> pa.Table:
-    """Return the rows of a shard's profiles."""
+def _own(rows: Rows, shard: Shard | None) -> Rows:
+    """Return the rows of a shard's profiles; without a shard, all of them."""
     if shard is None:
         return rows
-    profile = rows["profile"].combine_chunks().dictionary_encode()
-    mine = [shard.holds(name) for name in profile.dictionary.to_pylist()]
-    return rows.filter(pa.array(mine, pa.bool_()).take(profile.indices))
+
+    def own(names: Sequence[str]) -> Iterator[pa.Table]:
+        for part in rows([*names, *{"profile"}.difference(names)]):
+            profile = part["profile"].combine_chunks().dictionary_encode()
+            mine = [shard.holds(name) for name in profile.dictionary.to_pylist()]
+            yield part.filter(pa.array(mine, pa.bool_()).take(profile.indices)).select(list(names))
+
+    return own
 
 
-def _index(out: Path) -> pa.Table:
+def _index(out: Path, shard: Shard | None, names: Sequence[str]) -> Iterator[pa.Table]:
+    """Yield rows of the index, joined with the state where that is asked for."""
     if not (out / INDEX_FILE).exists():
-        return LEDGER_SCHEMA.empty_table()
-    index = read_table(out / INDEX_FILE).select(INDEX_SCHEMA.names).cast(INDEX_SCHEMA)
+        return
+    of_state = [name for name in names if name not in INDEX_SCHEMA.names]
+    index = _own(lambda names: _read(out / INDEX_FILE, names, INDEX_SCHEMA), shard)
+    rows = index([name for name in names if name in INDEX_SCHEMA.names])
+    if not of_state:
+        yield from rows
+        return
+    for left, right in paired(rows, _state(out, ["path", *of_state])):
+        if len(left):
+            found = matched(left["path"], right)
+            both = {name: (found if name in of_state else left)[name] for name in names}
+            yield pa.table(both)
+
+
+def _state(out: Path, names: Sequence[str]) -> Iterator[pa.Table]:
+    """Yield rows of the state; none if it cannot be read: what it tells is worked out again."""
+    yield STATE_SCHEMA.empty_table().select(list(names))
     try:
-        state = read_table(out / STATE_FILE).cast(STATE_SCHEMA)
-    except (TableError, ValueError):
-        state = STATE_SCHEMA.empty_table()
-    return _with_state(index, state)
+        yield from _read(out / STATE_FILE, names, STATE_SCHEMA)
+    except (TableError, ValueError, KeyError):
+        return
 
 
-def _index_of(out: Path, shard: Shard) -> pa.Table:
-    """Return the rows of the index that are a shard's, without ever holding the others."""
-    if not (out / INDEX_FILE).exists():
-        return LEDGER_SCHEMA.empty_table()
-    mine = [
-        _own(rows.select(INDEX_SCHEMA.names).cast(INDEX_SCHEMA), shard)
-        for rows in read_batches(out / INDEX_FILE)
+def _read(path: Path, names: Sequence[str], schema: pa.Schema) -> Iterator[pa.Table]:
+    own = pa.schema([schema.field(name) for name in names])
+    for part in read_columns(path, list(names), WINDOW):
+        yield part.select(own.names).cast(own)
+
+
+def journal(path: Path) -> Source | None:
+    """Return the rows of a journal; None if it has gone or was damaged."""
+    try:
+        facts = pq.read_metadata(readable(path, footer=True))
+    except FileNotFoundError:
+        return None  # put together with others by the shard it belongs to
+    except (pa.ArrowException, OSError) as error:
+        _remove_damaged(path, error)
+        return None
+    if facts.num_rows <= _SMALL_ROWS:
+        return Source(_first(facts), lambda names: _small(path, names), str(path))
+    return Source(_first(facts), lambda names: _large(path, names), str(path))
+
+
+def _first(facts: pq.FileMetaData) -> str:
+    """Return the first path of a table, as far as is written down."""
+    number = facts.schema.names.index("path") if "path" in facts.schema.names else None
+    told = [
+        None if number is None else facts.row_group(group).column(number).statistics
+        for group in range(facts.num_row_groups)
     ]
-    index = pa.concat_tables([INDEX_SCHEMA.empty_table(), *mine])
-    paths = index["path"].combine_chunks()
+    known = [one.min for one in told if one is not None and one.has_min_max]
+    return str(min(known)) if known and len(known) == len(told) else ""
+
+
+def _small(path: Path, names: Sequence[str]) -> Iterator[pa.Table]:
+    for rows in read_rows([path]):
+        yield last_of_each(rows).select(list(names))
+
+
+def _large(path: Path, names: Sequence[str]) -> Iterator[pa.Table]:
+    """Yield the rows of a table that was written in order.
+
+    Raises:
+        StoreError: It cannot be read; if its bytes are wrong it is removed.
+    """
+    own = pa.schema([LEDGER_SCHEMA.field(name) for name in names])
     try:
-        found = [
-            rows.filter(pc.is_in(rows["path"], paths)).cast(STATE_SCHEMA)
-            for rows in read_batches(out / STATE_FILE)
-        ]
-    except (TableError, ValueError):
-        found = []
-    return _with_state(index, pa.concat_tables([STATE_SCHEMA.empty_table(), *found]))
-
-
-def _with_state(index: pa.Table, state: pa.Table) -> pa.Table:
-    """Join the state to the rows of the index, null where there is none."""
-    if state["path"].equals(index["path"]):
-        joined = index
-        for field in list(STATE_SCHEMA)[1:]:
-            joined = joined.append_column(field, state[field.name])
-        return joined
-    joined = index.join(state, "path").sort_by("path")
-    return joined.select(LEDGER_SCHEMA.names).cast(LEDGER_SCHEMA)
+        with pq.ParquetFile(readable(path), pre_buffer=False) as file:
+            for batch in file.iter_batches(_JOURNAL_ROWS, columns=list(names)):
+                yield pa.Table.from_batches([batch]).select(own.names).cast(own)
+    except FileNotFoundError:
+        return
+    except (pa.ArrowException, OSError) as error:
+        _remove_damaged(path, error)
+        raise StoreError(f"{path} was damaged, and is removed; run the command again") from None

@@ -8,8 +8,10 @@ nothing else; whoever writes the index next takes it in.
 
 import os
 import time
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import groupby
 from pathlib import Path
 from uuid import uuid4
 
@@ -21,13 +23,23 @@ from facecrop.commands.known import (
     LEDGER_SCHEMA,
     STATE_FILE,
     STATE_SCHEMA,
+    Known,
     by_age,
+    journal,
     journals,
-    newest,
-    read_known,
-    read_rows,
 )
 from facecrop.commands.parts import Part
+from facecrop.commands.streams import (
+    Rows,
+    Source,
+    held,
+    last_of_each,
+    matched,
+    merged,
+    paired,
+    rebatched,
+    windows,
+)
 from facecrop.errors import StoreError
 from facecrop.images.rows import COLUMNS, Values
 from facecrop.index import (
@@ -39,6 +51,7 @@ from facecrop.index import (
 )
 from facecrop.labels.raw import RAW_SCHEMA
 from facecrop.labels.shards import Shard
+from facecrop.storage import is_remote
 
 __all__ = ["LEDGER_SCHEMA", "STATE_SCHEMA", "SUMMARY", "Ledger", "sync"]
 
@@ -49,11 +62,8 @@ _PACKED_ROWS = 512
 """Rows that are held as objects at most; then they become a table, in a fraction of the memory."""
 _BATCH_ROWS = 1 << 12
 """Rows that are put in order and written at a time: a row group of the index."""
-SUMMARY = (
-    "path", "profile", "name", "digest", "mask_raw", "gender_raw", "age_raw",
-    "image", "status", "reason", "face_source",
-)  # fmt: skip
-"""What is still asked of the rows of a run when they are written."""
+SUMMARY = ("path", "image", "status", "reason", "face_source")
+"""What is still asked of the rows of a shard when they are written."""
 
 
 class Ledger:
@@ -69,8 +79,9 @@ class Ledger:
         self.shard = shard
         self._state = out / STATE_FILE
         self._journal = Part.of(out, shard).rows if shard else out / JOURNAL
-        self._raw = RAW_SCHEMA.empty_table()
-        self._known: list[pa.Table] = []
+        self._raw: list[pa.Table] = []
+        self._settled: Rows = held(LEDGER_SCHEMA.empty_table())
+        self._journals: list[Path] = []
         self._fresh: list[pa.Table] = []
         self._rows: list[Values] = []
         self._fresh_rows = 0
@@ -78,11 +89,15 @@ class Ledger:
         self._writing: Future[None] | None = None
         self._last_flush = time.monotonic()
 
-    def previous(self) -> pa.Table:
-        """Return what earlier runs found, newest row of each path, in `LEDGER_SCHEMA`."""
-        return read_known(self.out, self.shard)
+    def known(self) -> Rows:
+        """Return what earlier runs found, newest row of each path, to be read in parts."""
+        return Known(self.out, self.shard)
 
-    def start(self, raw: pa.Table, settled: pa.Table) -> None:
+    def previous(self) -> pa.Table:
+        """Return the same in one piece, in `LEDGER_SCHEMA`."""
+        return pa.concat_tables(self.known()(LEDGER_SCHEMA.names)).combine_chunks()
+
+    def start(self, raw: pa.Table, settled: Rows) -> None:
         """Write the index with all its rows before the first pixel: settled ones, others pending.
 
         A shard writes nothing: the index belongs to all of them.
@@ -94,10 +109,11 @@ class Ledger:
         self.take(raw, settled)
         if self.shard is None:
             self._write(settled)
+            self._settled = Known(self.out, paths=())
 
-    def take(self, raw: pa.Table, settled: pa.Table) -> None:
+    def take(self, raw: pa.Table, settled: Rows) -> None:
         """Take over rows that stay, as `start` does, and write nothing yet."""
-        self._raw, self._known = raw, [settled.select(COLUMNS)]
+        self._raw, self._settled = list(windows(raw)), settled
 
     def add(self, rows: Sequence[Values]) -> None:
         """Take finished rows (`images.rows.COLUMNS`); they are on disk after a few seconds."""
@@ -131,7 +147,6 @@ class Ledger:
         self._pack()
         if self._fresh:
             self._writing = self._writer.submit(self._write_journal, pa.concat_tables(self._fresh))
-            self._known += self._fresh
             self._fresh, self._fresh_rows = [], 0
         self._last_flush = time.monotonic()
 
@@ -142,65 +157,87 @@ class Ledger:
 
     def _write_journal(self, found: pa.Table) -> None:
         """Write rows to the journal, with what RAW tells of them, after the files they speak of."""
-        places = pc.index_in(found["path"], value_set=self._raw["path"].combine_chunks())
-        rows = _rows(self._raw.take(places), found, LEDGER_SCHEMA.names)
+        found = last_of_each(found)
+        rows = _rows(self._told_of(found["path"]), found, LEDGER_SCHEMA.names)
         sync(self.out)
+        path = self._journal / _new_name()
         try:
             self._journal.mkdir(parents=True, exist_ok=True)
-            write_table(rows, self._journal / f"{uuid4().hex}.parquet")
+            write_table(rows, path)
         except OSError as error:
             raise StoreError(f"{self._journal} cannot be written: {error.strerror}") from None
+        self._journals.append(path)
 
-    def finish(self) -> pa.Table:
-        """Write the index of settled and new rows; return its columns `SUMMARY`.
+    def _told_of(self, paths: pa.ChunkedArray) -> pa.Table:
+        """Return what RAW tells of some records, given in order."""
+        firsts = [part["path"][0].as_py() for part in self._raw if len(part)]
+        numbers = [bisect_right(firsts, path) - 1 for path in paths.to_pylist()]
+        told, start = [RAW_SCHEMA.empty_table()], 0
+        for number, same in groupby(numbers):
+            some = paths.slice(start, len(list(same)))
+            start += len(some)
+            told.append(matched(some, self._raw[number]))
+        return pa.concat_tables(told)
+
+    def finish(self) -> Rows:
+        """Write the index of settled and new rows; return its rows, of a shard its `SUMMARY`.
 
         A shard makes one table of its journal instead.
         """
         self.flush()
-        known = _joined(self._known)
+        rows = self._joined()
         if self.shard is None:
-            places = self._write(known)
+            self._write(rows)
             for path in journals(self.out, None):
                 path.unlink(missing_ok=True)
-        else:
-            places = self._places(known)
-            self._pack_journal()
-        return _rows(self._raw, _taken(known, SUMMARY, places), SUMMARY)
+            return Known(self.out, paths=())
+        summary = pa.concat_tables(self._all(rows, SUMMARY))
+        self._pack_journal()
+        return held(summary)
+
+    def gathered(self) -> Rows:
+        """Return the rows that `finish` would write now."""
+        self.flush()
+        known = self._joined()
+        return lambda names: self._all(known, names)
+
+    def _joined(self) -> Rows:
+        return _joined(self._settled, self._journals)
 
     def _pack_journal(self) -> None:
         """Put the rows of the journal into one table, the newest of each path."""
         paths = by_age(self._journal.glob("*.parquet"))
         if len(paths) > 1:
-            write_table(newest(list(read_rows(paths))), self._journal / f"{uuid4().hex}.parquet")
+            rows = merged([one for one in map(journal, paths) if one], LEDGER_SCHEMA.names)
+            packed = self._journal / _new_name()
+            write_batches(rebatched(rows, _BATCH_ROWS), LEDGER_SCHEMA, packed)
             for path in paths:
                 path.unlink(missing_ok=True)
 
-    def _places(self, known: pa.Table) -> pa.ChunkedArray:
-        """Return where each record is among what is known, (N,), null if it is not."""
-        return pc.index_in(self._raw["path"], value_set=known["path"].combine_chunks())
+    def _all(self, known: Rows, names: Sequence[str]) -> Iterator[pa.Table]:
+        """Yield columns of what is known of each record of RAW, else that it waits."""
+        asked = ["path", *(name for name in names if name not in RAW_SCHEMA.names)]
+        yield _rows(RAW_SCHEMA.empty_table(), LEDGER_SCHEMA.empty_table(), names)
+        for raw, found in paired(self._raw, known(asked)):
+            if len(raw):
+                yield _rows(raw, matched(raw["path"], found), names)
 
-    def _write(self, known: pa.Table) -> pa.ChunkedArray:
+    def _write(self, known: Rows) -> None:
         """Write the index and the state: what is known of each record of RAW, else that it waits.
 
-        Rows are put in order batch by batch, so that there is never a second copy of all.
-
-        Returns:
-            (N,) where each record is among what is known, null if it is not.
+        Rows are read and written batch by batch, once for each table.
         """
         sync(self.out)
-        places = self._places(known)
-
-        def batches(schema: pa.Schema) -> Iterator[pa.Table]:
-            for start in range(0, len(places), _BATCH_ROWS):
-                found = _taken(known, schema.names, places.slice(start, _BATCH_ROWS))
-                yield _rows(self._raw.slice(start, _BATCH_ROWS), found, schema.names)
-
+        count = sum(map(len, self._raw))
         try:
-            write_batches(batches(STATE_SCHEMA), STATE_SCHEMA, self._state)
-            write_batches(batches(INDEX_SCHEMA), INDEX_SCHEMA, self.out / INDEX_FILE)
+            for schema, file in (
+                (STATE_SCHEMA, self._state),
+                (INDEX_SCHEMA, self.out / INDEX_FILE),
+            ):
+                batches = rebatched(self._all(known, schema.names), _BATCH_ROWS)
+                write_batches(batches, schema, file, rows=count)
         except OSError as error:
             raise StoreError(f"{self.out} cannot be written: {error.strerror}") from None
-        return places
 
 
 def _rows(raw: pa.Table, found: pa.Table, names: Sequence[str]) -> pa.Table:
@@ -211,24 +248,25 @@ def _rows(raw: pa.Table, found: pa.Table, names: Sequence[str]) -> pa.Table:
     return pa.table(columns, schema=pa.schema([LEDGER_SCHEMA.field(name) for name in names]))
 
 
-def _taken(known: pa.Table, names: Sequence[str], places: pa.ChunkedArray) -> pa.Table:
-    """Return those of some columns that RAW does not tell, row by row as asked for."""
-    return known.select([name for name in names if name not in RAW_SCHEMA.names]).take(places)
+def _joined(settled: Rows, paths: Sequence[Path]) -> Rows:
+    """Return rows that stay and those of journals, which are newer."""
+    found = {path: journal(path) for path in paths}
+    for path, source in found.items():
+        if source is None:
+            raise StoreError(f"{path} has gone; run the command again")
+    sources = [Source("", settled), *(source for source in found.values() if source)]
+    return lambda names: merged(sources, names)
 
 
-def _joined(parts: list[pa.Table]) -> pa.Table:
-    """Return one table in one piece; the parts are emptied column by column on the way."""
-    columns = {name: [part[name] for part in parts] for name in COLUMNS}
-    parts.clear()
-    joined = [
-        pa.concat_arrays([chunk for column in columns.pop(name) for chunk in column.chunks])
-        for name in COLUMNS
-    ]
-    return pa.table(joined, schema=_FOUND_SCHEMA)
+def _new_name() -> str:
+    """Return a name that sorts by its time: object storage tells times to the second only."""
+    return f"{time.time_ns():016x}{uuid4().hex}.parquet"
 
 
 def sync(folder: Path) -> None:
     """Have all that was written reach the disk: one call for a batch, not one for each file."""
+    if is_remote(folder):
+        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         _syncfs(descriptor)

@@ -3,29 +3,32 @@
 import sys
 import time
 import tomllib
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from facecrop.commands.card import write_card, write_metadata, write_scan
+from facecrop.commands.card import write_beside_index
 from facecrop.commands.contact import write_contact
+from facecrop.commands.home import Home
+from facecrop.commands.known import Known
 from facecrop.commands.ledger import Ledger
 from facecrop.commands.memory import Memory
-from facecrop.commands.obsolete import remove_obsolete
-from facecrop.commands.outcome import PreprocessResult, Progress
+from facecrop.commands.obsolete import remove_obsolete, replaced
+from facecrop.commands.outcome import OUTCOME, PreprocessResult, Progress, count_outcomes
 from facecrop.commands.parts import Part, find_parts, is_whole, remove_parts
 from facecrop.commands.plan_run import RunPlan, plan_run
+from facecrop.commands.streams import held
 from facecrop.config import read_toml, validate
 from facecrop.errors import ConfigError, TableError
 from facecrop.images.codec import Limits
-from facecrop.index import CARD_FILE, INDEX_FILE, read_table
-from facecrop.labels.current import write_labels
+from facecrop.index import CARD_FILE
 from facecrop.labels.layouts import Scan, scan
+from facecrop.labels.raw import root_of
 from facecrop.labels.shards import Shard
+from facecrop.places import Places
+from facecrop.storage import place, whither
 from facecrop.store import Store
 
 _NAMED = 8
@@ -49,7 +52,7 @@ def merge(
         FacecropError: Shards are missing or not finished, they disagree, or nothing is there.
     """
     started = time.perf_counter()
-    out = Path(out)
+    out = place(out)
     if not (out / ".store").is_dir():
         raise ConfigError(f"{str(out)!r} is no facecrop dataset: it has no .store")
     with Store(out / ".store").locked(always=False):
@@ -69,22 +72,30 @@ class _Merge:
         self.card_text = _agreed(out, self.parts) if self.parts else None
         self.card = self._card()
         self.keep = _keep(self.parts)
-        raw = out.resolve() / str(self.card["raw"])
-        self.raw_root = raw if raw.is_dir() else raw.parent
+        raw = whither(out, str(self.card["raw"]))
+        self.raw_root = root_of(raw)
         self.scan: Scan = scan(raw, str(self.card["layout"]), skip=out.resolve())
         self.records = self.scan.table()
         self.ledger = Ledger(out)
+        self.home = Home.of(self.card)
+        self.places = Places(out)
 
     def do(self, *, allow_missing: bool, contact: bool, started: float) -> PreprocessResult:
         """Write everything, or say why not."""
-        previous = self.ledger.previous()
-        plan = self._plan(previous)
+        plan = self._plan()
         if plan.images and not allow_missing:
             raise TableError(self._what_is_missing(plan))
         memory = Memory(self.out / ".store")
-        rows, orphans = plan.settled, 0
-        if self.parts or plan.images or not memory.complete or len(previous) != len(rows):
-            before = [*previous["image"].chunks, *self._image_column().chunks]
+        outcomes, orphans = plan.outcomes, 0
+        if (
+            self.parts
+            or plan.images
+            or not memory.complete
+            or plan.before != int(plan.settled.sum())
+            or not self.home.has_all(self.out, plan.rows, self.places)
+        ):
+            index = replaced(Known(self.out, paths=()), plan.rows)
+            before = held(plan.at_stake())
             # Where every record has been seen by its shard, what was seen before is out of date. A
             # run over the whole that did not come to its end may have left rows of its own.
             alone = is_whole(self.parts) and not plan.images
@@ -93,11 +104,15 @@ class _Merge:
             memory.forget()
             if alone:
                 memory.follow(part.memory for part in self.parts)
-            self.ledger.take(self.records, plan.settled)
+            self.ledger.take(self.records, plan.rows)
+            self._settle()
             rows = self.ledger.finish()
-            remove_obsolete(self.out, pa.chunked_array(before, pa.string()), rows["image"])
+            outcomes = count_outcomes(rows(("path", *OUTCOME)))
+            remove_obsolete(self.out, pa.concat_arrays([index, replaced(before, rows)]), rows)
+            self.home.tidy(self.out, rows)
             Store(self.out / ".store").compact()
-            orphans = self._finish(rows)
+            tars = self.home.tars
+            orphans = write_beside_index(self.out, self.scan, self.card_text, tars=tars)
             memory.write(memory.scanned_ns, memory.keep)
             remove_parts(self.out, self.parts)
         page = write_contact(self.out, self.raw_root, self._limits()) if contact else None
@@ -105,13 +120,26 @@ class _Merge:
             self.out,
             self.scan,
             str(self.card["recipe_name"]),
-            rows,
+            outcomes,
             Progress(total=plan.images),
             seconds=time.perf_counter() - started,
-            unread=len(self.scan.files),
+            unread=self.scan.count,
             contact=page,
             orphans=orphans,
         )
+
+    def _settle(self) -> None:
+        """Bring all crops to where they belong.
+
+        Raises:
+            TableError: Some are nowhere.
+        """
+        lost = self.home.settle(self.out, self.ledger.gathered(), self.places)
+        if lost:
+            raise TableError(
+                f"the crops of {len(lost):,} images of {self.out} cannot be read any more, first "
+                f"that of {lost[0]!r}; run their shards again with --verify"
+            )
 
     def _card(self) -> Mapping[str, Any]:
         """Return what the shards say of themselves; after a merge, what the dataset says."""
@@ -124,13 +152,12 @@ class _Merge:
             )
         return read_toml(self.out / CARD_FILE)
 
-    def _plan(self, previous: pa.Table) -> RunPlan:
+    def _plan(self) -> RunPlan:
         """Return what is settled and what waits; the shards have looked at times and digests."""
         return plan_run(
             self.out,
-            self.scan,
             self.records,
-            previous,
+            self.ledger.known(),
             bytes.fromhex(str(self.card["recipe_fingerprint"])),
             scanned_ns=sys.maxsize,
             extension=str(self.card["recipe"]["render"]["encode"]["format"]),
@@ -138,34 +165,17 @@ class _Merge:
             kept_before=self.keep,
             verify=False,
             retry=False,
+            places=self.places,
         )
 
     def _limits(self) -> Limits:
         return validate(Limits, self.card["recipe"].get("decode", {}), f"{self.out}: decode")
 
-    def _image_column(self) -> pa.ChunkedArray:
-        if not (self.out / INDEX_FILE).exists():
-            return pa.chunked_array([], pa.string())
-        return read_table(self.out / INDEX_FILE, ["image"])["image"]
-
-    def _finish(self, rows: pa.Table) -> int:
-        """Write what goes with the index; return how many label corrections lost their record."""
-        orphans = write_labels(self.out, rows)
-        write_scan(self.out, self.scan)
-        if self.card_text is not None:
-            write_card(self.out, self.card_text)
-        write_metadata(self.out)
-        return int(orphans.num_rows)
-
     def _what_is_missing(self, plan: RunPlan) -> str:
         """Return which shards the records wait for, and what is to be done."""
-        paths = plan.todo["path"]
-        places = pc.index_in(paths, value_set=self.records["path"].combine_chunks())
-        profiles = self.records["profile"].take(places).to_pylist()
+        profiles = self.records["profile"].take(plan.order)
         counts = sorted({part.shard.count for part in self.parts})
-        waits = (
-            f"{len(paths):,} of {len(self.scan.files):,} images of {self.out} are not worked out"
-        )
+        waits = f"{plan.images:,} of {self.scan.count:,} images of {self.out} are not worked out"
         if not counts:
             return f"{waits}; run: facecrop preprocess RAW {self.out}, or all its shards"
         if len(counts) != 1:
@@ -174,7 +184,7 @@ class _Merge:
                 f"{waits}, and what there is ({what}) does not make a whole; "
                 "run all shards of one number"
             )
-        waiting = Counter(Shard.of(profile, counts[0]) for profile in profiles)
+        waiting = {Shard.of(profile, counts[0]) for profile in profiles.unique().to_pylist()}
         known = {part.shard: part for part in self.parts}
         reasons: dict[str, list[Shard]] = {}
         for shard in sorted(waiting):
@@ -228,8 +238,9 @@ def _agreed(out: Path, parts: Sequence[Part]) -> str:
 def _difference(cards: Mapping[Part, str]) -> str:
     """Return the first setting in which shards differ, with who has which value."""
     facts = {
-        part: dict(_flat(tomllib.loads(text))) | {"--keep": sorted(part.memory.keep)}
-        for part, text in cards.items()
+        part: dict(_flat(card))
+        | {"--keep": sorted(part.memory.keep), "--store-as": Home.of(card).store_as}
+        for part, card in ((part, tomllib.loads(text)) for part, text in cards.items())
     }
     # The name of what differs says more than the fingerprints that differ with it.
     keys = sorted(

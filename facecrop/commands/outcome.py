@@ -1,18 +1,61 @@
 """What a preprocess run tells: as it goes on, and at its end."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from facecrop.images.pipeline import Result
 from facecrop.images.rows import COLUMNS
 from facecrop.labels.layouts import Scan
 
 _STATUS = COLUMNS.index("status")
+
+OUTCOME = ("status", "reason", "face_source")
+Outcome = tuple[str, str, str]
+"""What became of a record: its `OUTCOME`, empty where it is null."""
+
+
+class Outcomes:
+    """What became of records, as numbers: there are few outcomes, and maybe many records."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    def __call__(self, rows: pa.Table) -> NDArray[np.int32]:
+        """Return the number of the outcome of each row, (N,), given `OUTCOME`."""
+        columns = (rows[name].combine_chunks() for name in OUTCOME)
+        text = pc.binary_join_element_wise(
+            *columns, "\n", null_handling="replace", null_replacement=""
+        ).dictionary_encode()
+        known = [
+            self._numbers.setdefault(one, len(self._numbers)) for one in text.dictionary.to_pylist()
+        ]
+        numbers: NDArray[np.int32] = np.array(known, np.int32)[text.indices.to_numpy()]
+        return numbers
+
+    def count(self, numbers: NDArray[np.int32]) -> dict[Outcome, int]:
+        """Return how often each outcome is among these numbers."""
+        counts = np.bincount(numbers, minlength=len(self._numbers)).tolist()
+        return {
+            (status, reason, source): count
+            for text, count in zip(self._numbers, counts, strict=True)
+            if count
+            for status, reason, source in [text.split("\n")]
+        }
+
+
+def count_outcomes(parts: Iterable[pa.Table]) -> Mapping[Outcome, int]:
+    """Count what became of the records of a stream of tables with `OUTCOME`."""
+    outcomes, found = Outcomes(), Counter[Outcome]()
+    for rows in parts:
+        found.update(outcomes.count(outcomes(rows)))
+    return found
 
 
 @dataclass(slots=True)
@@ -84,7 +127,7 @@ class PreprocessResult:
         out: Path,
         scan: Scan,
         recipe: str,
-        rows: pa.Table,
+        outcomes: Mapping[Outcome, int],
         progress: Progress,
         *,
         seconds: float,
@@ -93,19 +136,22 @@ class PreprocessResult:
         contact: Path | None = None,
         orphans: int = 0,
     ) -> "PreprocessResult":
-        """Count what the rows of a run tell: its columns status, reason and face_source."""
-        outcomes = rows.select(["status", "reason"]).group_by(["status", "reason"])
-        reasons = outcomes.aggregate([([], "count_all")]).to_pylist()
+        """Sum up what became of the records."""
+        statuses, reasons, sources = Counter[str](), Counter[tuple[str, str]](), Counter[str]()
+        for (status, reason, source), count in outcomes.items():
+            statuses[status] += count
+            if reason:
+                reasons[status, reason] += count
+            if source:
+                sources[source] += count
         return cls(
             out=out,
             scan=scan,
             recipe=recipe,
-            images=len(scan.files),
-            statuses=_counts(rows["status"]),
-            reasons={
-                (row["status"], row["reason"]): row["count_all"] for row in reasons if row["reason"]
-            },
-            sources=_counts(rows["face_source"]),
+            images=scan.count,
+            statuses=dict(statuses),
+            reasons=dict(reasons),
+            sources=dict(sources),
             unread=unread,
             progress=progress,
             seconds=seconds,
@@ -128,11 +174,3 @@ class Estimate:
     tried: int
     seconds: float
     size_bytes: int
-
-
-def _counts(column: pa.ChunkedArray) -> dict[str, int]:
-    """Return how often each value occurs, nulls left out."""
-    counts = pc.value_counts(column.drop_null())
-    return dict(
-        zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True)
-    )

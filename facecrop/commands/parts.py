@@ -5,7 +5,6 @@ would say of this shard alone) and `run.json` (as `Memory` writes it). No shard 
 folder of another, so none has to wait for, or to know of, the others.
 """
 
-import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from facecrop.commands.memory import Memory
 from facecrop.errors import ConfigError, StoreError
 from facecrop.index import write_atomic
 from facecrop.labels.shards import Shard
+from facecrop.storage import remove_all
 
 _CARD = "card.toml"
 
@@ -87,7 +87,7 @@ def is_whole(parts: Sequence[Part]) -> bool:
 def remove_parts(out: Path, parts: Iterable[Part]) -> None:
     """Remove what shards have left, after it has found its way into the index."""
     for part in parts:
-        shutil.rmtree(part.folder, ignore_errors=True)
+        remove_all(part.folder)
     try:
         _folder(out).rmdir()
     except OSError:

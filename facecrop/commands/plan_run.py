@@ -1,29 +1,30 @@
 """What a preprocess run has to do: which profiles are settled, and which go to the workers.
 
-Everything is compared by column: a run with nothing to do makes no object for a record.
+RAW and what is known of it are read side by side, in the one order they share; a record that stays
+as it is leaves a few bytes in memory, and no object.
 """
 
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
-from stat import S_ISREG
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from facecrop.commands.ledger import LEDGER_SCHEMA
+from facecrop.commands.compare import ASKED, Comparison, Flags, Wanted, flags
+from facecrop.commands.known import LEDGER_SCHEMA
+from facecrop.commands.outcome import Outcome, Outcomes
+from facecrop.commands.streams import Rows, matched, paired, windows
+from facecrop.commands.targets import Targets
+from facecrop.commands.todo import KEPT, items_of, todo_of
 from facecrop.engines.work import Task
-from facecrop.images.output import extra_file
-from facecrop.images.picture import Item, Kept
-from facecrop.index import RETRIED, Status
-from facecrop.labels.layouts import Scan
-from facecrop.labels.paths import crop_names, unescape
-from facecrop.labels.raw import RAW_SCHEMA
+from facecrop.errors import StoreError
+from facecrop.images.picture import Item
+from facecrop.labels.raw import RAW_COLUMNS
+from facecrop.places import Places
 
 _TRUST_NS = 2_000_000_000
 """A file touched less than this before the last scan may have changed since with equal times."""
@@ -32,11 +33,7 @@ _TASK_IMAGES = 28
 _TASKS_EACH = 8
 """Tasks for each worker at least, so that none is left alone with a long last one."""
 
-_FACTS = ("size", "mtime_ns", "ctime_ns", "inode")
-_CROP_FACTS = ("image", "image_sha256", "image_size", "image_mtime_ns", "render_key")
-
-_Flags = NDArray[np.bool_]
-"""(N,), one for each record."""
+_Numbers = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,28 +41,70 @@ class RunPlan:
     """The parts of a run.
 
     Args:
-        settled: Rows that stay, in the ledger's schema, in the order of their paths.
+        raw: What RAW tells of every record, with `RAW_SCHEMA`.
+        known: What earlier runs found.
+        settled: (N,), records whose rows stay.
+        outcomes: What became of these.
         todo: What has to be worked on, a row for each record, profile after profile: what `Item`
             and `Kept` hold.
+        order: (M,), the numbers of these records.
         ends: (P,), where each profile ends in `todo`.
         unread: Files whose unchanged size and times spared reading them.
+        before: How many records were known.
+        told: Whether RAW tells of all records what it told before, and of no others.
     """
 
-    settled: pa.Table
+    raw: pa.Table
+    known: Rows
+    settled: Flags
+    outcomes: Mapping[Outcome, int]
     todo: pa.Table
-    ends: NDArray[np.int64]
+    order: _Numbers
+    ends: _Numbers
     unread: int
+    before: int
+    told: bool
 
     @property
     def images(self) -> int:
         """How many records have to be worked on."""
-        return int(self.todo.num_rows)
+        return len(self.order)
+
+    def rows(self, names: Sequence[str]) -> Iterator[pa.Table]:
+        """Yield columns of the rows that stay, as `streams.Rows`.
+
+        Raises:
+            StoreError: Some of them have gone since the plan was made.
+        """
+        start = 0
+        for raw, known in paired(windows(self.raw.select(["path"])), self.known(names)):
+            if not len(raw):
+                continue
+            stays = self.settled[start : start + len(raw)]
+            start += len(raw)
+            rows = matched(raw["path"], known)
+            if not stays.all():
+                rows = rows.filter(pa.array(stays))
+            if rows["path"].null_count:
+                raise StoreError("another run has changed what was known; run the command again")
+            yield rows
+
+    def at_stake(self) -> pa.Table:
+        """Return `path` and `image` of what was known and does not stay, by path."""
+        parts, start = [LEDGER_SCHEMA.empty_table().select(["path", "image"])], 0
+        for raw, known in paired(windows(self.raw.select(["path"])), self.known(["path", "image"])):
+            stays = self.settled[start : start + len(raw)]
+            start += len(raw)
+            if not (len(raw) == len(known) and stays.all()):
+                settled = raw["path"].filter(pa.array(stays)).combine_chunks()
+                parts.append(known.filter(pc.invert(pc.is_in(known["path"], settled))))
+        return pa.concat_tables(parts)
 
     def tasks(self, workers: int) -> Iterator[Task]:
         """Yield the work in handy pieces: neighbouring profiles together."""
         enough = min(_TASK_IMAGES, self.images / (workers * _TASKS_EACH))
         start, ends = 0, list[int]()
-        for end in self.ends.tolist():
+        for end in map(int, self.ends):
             ends.append(end)
             if end - start >= enough or end == self.images:
                 yield Task(self._profiles(start, ends))
@@ -77,28 +116,17 @@ class RunPlan:
         step = max(1, len(self.ends) // profiles)
         chosen = list(pairwise(starts))[::step][:profiles]
         bare = self.todo.select(["path", "target", "size", "mtime_ns", "digest"])
-        return Task([_items(bare.slice(start, end - start)) for start, end in chosen])
+        return Task([items_of(bare.slice(start, end - start)) for start, end in chosen])
 
     def _profiles(self, start: int, ends: list[int]) -> list[tuple[Item, ...]]:
-        items = _items(self.todo.slice(start, ends[-1] - start))
+        items = items_of(self.todo.slice(start, ends[-1] - start))
         return [items[first - start : last - start] for first, last in pairwise([start, *ends])]
-
-
-def _items(rows: pa.Table) -> tuple[Item, ...]:
-    values = zip(*(column.to_pylist() for column in rows.columns), strict=True)
-    return tuple(
-        Item(
-            path, unescape(path), target, size, mtime_ns, digest, Kept(*kept) if any(kept) else None
-        )
-        for path, target, size, mtime_ns, digest, *kept in values
-    )
 
 
 def plan_run(
     out: Path,
-    scan: Scan,
     raw: pa.Table,
-    previous: pa.Table,
+    known: Rows,
     recipe: bytes,
     *,
     scanned_ns: int,
@@ -107,14 +135,14 @@ def plan_run(
     kept_before: frozenset[str],
     verify: bool,
     retry: bool = True,
+    places: Places | None = None,
 ) -> RunPlan:
     """Compare a raw folder with what is known of it.
 
     Args:
         out: The dataset.
-        scan: RAW as it is now.
-        raw: The same as a table (`Scan.table`).
-        previous: What earlier runs found (`Ledger.previous`).
+        raw: RAW as it is now (`Scan.table`).
+        known: What earlier runs found (`Ledger.known`).
         recipe: Fingerprint of the recipe of this run.
         scanned_ns: When the last run scanned RAW, 0 if unknown.
         extension: Of the crops.
@@ -122,159 +150,110 @@ def plan_run(
         kept_before: What the last run that came to its end wrote beside them.
         verify: Read every file and crop again.
         retry: Work again on records whose reason may have gone away.
+        places: Where crops lie that are not files; None: they are looked for.
     """
-    paths = raw["path"]
-    targets = crop_names(
-        [file.profile for file in scan.files],
-        [file.name for file in scan.files],
-        [file.path for file in scan.files],
+    targets = Targets(raw)
+    trusted_ns = scanned_ns - _TRUST_NS
+    wanted = Wanted(recipe, trusted_ns, extension, keep, kept_before, verify, retry)
+    seen = _Seen(raw, known, Comparison(out, targets, wanted, places or Places(out)))
+    settled, order, ends = seen.by_profile()
+    return RunPlan(
+        raw,
+        known,
+        settled,
+        seen.outcomes(settled),
+        todo_of(raw, known, targets, seen.usable(), order),
+        order,
+        ends,
+        int(seen.same.sum()),
+        seen.before,
+        seen.told,
     )
-    known = _Known(previous, paths)
-    same = _unchanged(raw, known, scanned_ns) & (not verify)
-    intact = _intact(out, known, verify=verify)
-    beside = _have_extras(out, targets, keep)
-    expected = pa.chunked_array([[f"images/{target}.{extension}" for target in targets]])
-    done = (
-        same
-        & _flags(pc.equal(raw["profile"], known["profile"]))
-        & _flags(pc.equal(known["recipe"], pa.scalar(recipe, known["recipe"].type)))
-        & ~_flags(pc.is_in(known["status"], pa.array([Status.PENDING.value])))
-        & ~(_flags(pc.is_in(known["reason"], pa.array(sorted(RETRIED)))) & retry)
-        & (
-            _flags(pc.equal(known["status"], Status.REJECT.value))
-            | (intact & beside & _flags(pc.equal(known["image"], expected)))
-        )
-    )
-    done &= keep <= kept_before  # else rejects may lack what is asked for, and no file says so
-    settled, order, ends = _by_profile(raw["profile"], previous["profile"], done)
-    todo = {
-        "path": paths.take(order),
-        "target": pa.array(targets, pa.string()).take(order),
-        "size": raw["size"].take(order),
-        "mtime_ns": raw["mtime_ns"].take(order),
-        "digest": _where(same, known["digest"], order),
-        **{name: _where(intact, known[name], order) for name in _CROP_FACTS},
-        "extras_key": _where(beside, known["extras_key"], order),
-    }
-    return RunPlan(_settled(raw, previous, settled), pa.table(todo), ends, int(same.sum()))
 
 
-def _by_profile(
-    profiles: pa.ChunkedArray, before: pa.ChunkedArray, done: _Flags
-) -> tuple[_Flags, NDArray[np.int64], NDArray[np.int64]]:
-    """Tell settled profiles from others: all their records are done, and none has gone.
+class _Seen:
+    """What came of comparing all records, a few bytes of each.
 
     Args:
-        profiles: (N,), of each record.
-        before: Of the records of earlier runs.
-        done: (N,), records that need no work for themselves.
-
-    Returns:
-        (N,) whether the profile of each record is settled; the numbers of the M records of the
-        others, profile after profile; (P,) where each of these P profiles ends among them.
+        raw: What RAW tells of every record.
+        known: What earlier runs found.
+        comparison: Compares some of them at a time.
     """
-    profile = profiles.combine_chunks().dictionary_encode()
-    number = profile.indices.to_numpy()
-    whole = _count(before, profile.dictionary) == np.bincount(number)
-    whole[number[~done]] = False
-    settled = whole[number]
-    order = np.argsort(number, kind="stable")
-    order = order[~settled[order]]
-    last = np.append(np.diff(number[order]) != 0, True)[: len(order)]
-    return settled, order, np.flatnonzero(last) + 1
 
-
-class _Known:
-    """What earlier runs found about the records of RAW, column by column, null where nothing."""
-
-    def __init__(self, previous: pa.Table, paths: pa.ChunkedArray) -> None:
-        self._previous = previous
-        self._places: pa.ChunkedArray | None = None
-        if not previous["path"].equals(paths):
-            self._places = pc.index_in(paths, value_set=previous["path"].combine_chunks())
-
-    def __getitem__(self, name: str) -> pa.ChunkedArray:
-        values = self._previous[name]
-        return values if self._places is None else values.take(self._places)
-
-
-def _unchanged(raw: pa.Table, known: _Known, scanned_ns: int) -> _Flags:
-    """Return which files are surely as they were, without reading them."""
-    touched = pc.max_element_wise(raw["mtime_ns"], raw["ctime_ns"])
-    same = _flags(pc.less(touched, scanned_ns - _TRUST_NS))
-    for fact in _FACTS:
-        same &= _flags(pc.equal(raw[fact], known[fact]))
-    return same
-
-
-def _intact(out: Path, known: _Known, *, verify: bool) -> _Flags:
-    """Return which crops are what was written: by size and time, else by their digest."""
-    images = known["image"].to_pylist()
-    size, written_ns = _on_disk(out, images)
-    there: _Flags = (size >= 0) & _flags(pc.is_valid(known["render_key"]))
-    intact: _Flags = (
-        there
-        & (size == _numbers(known["image_size"]))
-        & (written_ns == _numbers(known["image_mtime_ns"]))
-    )
-    for number in np.flatnonzero(there if verify else there & ~intact):
-        data = (out / images[number]).read_bytes()
-        intact[number] = sha256(data).digest() == known["image_sha256"][number].as_py()
-    return intact
-
-
-def _have_extras(out: Path, targets: list[str], keep: frozenset[str]) -> _Flags:
-    """Return where all that `--keep` asks for lies beside the crop."""
-    there = np.ones(len(targets), np.bool_)
-    for kind in keep:
-        size, _ = _on_disk(out, [extra_file(kind, target) for target in targets])
-        there &= size >= 0
-    return there
-
-
-def _on_disk(out: Path, names: Sequence[str | None]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return bytes and time of writing in ns of files below OUT, (N,) each, -1 where is none."""
-    size, written_ns = np.full((2, len(names)), -1, np.int64)
-    for number, name in enumerate(names):
-        if name is None:
-            continue
-        try:
-            facts = os.stat(f"{out}/{name}")  # noqa: PTH116 - a Path for each file takes as long
-        except OSError:
-            continue
-        if S_ISREG(facts.st_mode):
-            size[number], written_ns[number] = facts.st_size, facts.st_mtime_ns
-    return size, written_ns
-
-
-def _count(profiles: pa.ChunkedArray, names: pa.Array) -> NDArray[np.int64]:
-    """Return how often each of some names occurs, (P,)."""
-    counts = pc.value_counts(profiles)
-    places = pc.index_in(names, value_set=counts.field("values"))
-    return _numbers(counts.field("counts").take(places))
-
-
-def _settled(raw: pa.Table, previous: pa.Table, settled: _Flags) -> pa.Table:
-    """Return what was known of settled records, with what RAW says of them now."""
-    if settled.all() and previous["path"].equals(raw["path"]):
-        fresh, known = raw, previous
-    else:
-        fresh = raw.filter(pa.array(settled))
-        known = previous.take(
-            pc.index_in(fresh["path"], value_set=previous["path"].combine_chunks())
+    def __init__(self, raw: pa.Table, known: Rows, comparison: Comparison) -> None:
+        self.raw, self.known = raw, known
+        self.same, self.intact, self.beside, self.done, self._own = np.zeros(
+            (5, raw.num_rows), np.bool_
         )
-    columns = [(fresh if name in RAW_SCHEMA.names else known)[name] for name in LEDGER_SCHEMA.names]
-    return pa.table(columns, schema=LEDGER_SCHEMA)
+        self._outcome = np.zeros(raw.num_rows, np.int32)
+        self._outcomes = Outcomes()
+        self._others: list[pa.ChunkedArray] = []
+        self.before, self.told = 0, True
+        start = 0
+        for left, right in paired(windows(raw), known(ASKED)):
+            at = slice(start, start + len(left))
+            start += len(left)
+            self.before += len(right)
+            self._look(left, right, at, comparison)
+
+    def _look(self, raw: pa.Table, known: pa.Table, at: slice, comparison: Comparison) -> None:
+        rows = matched(raw["path"], known)
+        if rows is not known or not raw.equals(known.select(RAW_COLUMNS)):
+            self.told = False
+        # Of profiles that have lost a record, or given it to another, all are worked on again.
+        self._own[at] = own = flags(pc.equal(raw["profile"], rows["profile"]))
+        if own.sum() != len(known):
+            found = pc.index_in(known["path"], value_set=raw["path"].combine_chunks())
+            is_own = flags(pc.equal(raw["profile"].take(found), known["profile"]))
+            self._others.append(known["profile"].filter(pa.array(~is_own)))
+        if not len(raw):
+            return
+        compared = comparison.look(raw, rows, at.start)
+        self.same[at], self.intact[at] = compared.same, compared.intact
+        self.beside[at], self.done[at] = compared.beside, compared.done
+        self._outcome[at] = self._outcomes(rows)
+
+    def usable(self) -> Mapping[str, Flags]:
+        """Return by column of what is known where it may be used again, if all has to be done."""
+        return {
+            name: {"digest": self.same, "extras_key": self.beside}.get(name, self.intact)
+            for name in KEPT
+        }
+
+    def outcomes(self, settled: Flags) -> Mapping[Outcome, int]:
+        """Count what became of settled records."""
+        return self._outcomes.count(self._outcome[settled])
+
+    def by_profile(self) -> tuple[Flags, _Numbers, _Numbers]:
+        """Tell settled profiles from others: all their records are done, and none has gone.
+
+        Returns:
+            (N,) whether the profile of each record is settled; the numbers of the M records of the
+            others, profile after profile; (P,) where each of these P profiles ends among them.
+        """
+        none = np.empty(0, np.int64)
+        if self.done.all() and not self._others:  # so nobody need be counted
+            return self.done, none, none
+        number, people = _numbered(self.raw["profile"])
+        count = np.bincount(number, minlength=len(people))
+        before = np.bincount(number[self._own], minlength=len(people))
+        others = pa.chunked_array(
+            [one for part in self._others for one in part.chunks], pa.string()
+        )
+        places = pc.drop_null(pc.index_in(others, value_set=people)).to_numpy()
+        before += np.bincount(places, minlength=len(people))
+        whole = before == count
+        whole[number[~self.done]] = False
+        settled = whole[number]
+        order = np.flatnonzero(~settled)
+        order = order[np.argsort(number[order], kind="stable")]
+        last = np.append(np.diff(number[order]) != 0, True)[: len(order)]
+        return settled, order, np.flatnonzero(last) + 1
 
 
-def _where(flags: _Flags, values: pa.ChunkedArray, order: NDArray[np.int64]) -> pa.ChunkedArray:
-    """Return values in another order, null where the flag of the record is not set."""
-    return values.take(pa.array(order, mask=~flags[order]))
-
-
-def _flags(values: pa.ChunkedArray) -> _Flags:
-    return np.asarray(pc.fill_null(values, False).to_numpy(), np.bool_)
-
-
-def _numbers(values: pa.Array) -> NDArray[np.int64]:
-    return np.asarray(pc.fill_null(values, -1).to_numpy(), np.int64)
+def _numbered(profiles: pa.ChunkedArray) -> tuple[NDArray[np.int32], pa.Array]:
+    """Return (N,) a number for the profile of each record, as they come; (P,) who that is."""
+    chunks = profiles.dictionary_encode().chunks  # which share one dictionary, that of all
+    numbers = [chunk.indices.to_numpy() for chunk in chunks]
+    people = chunks[0].dictionary if chunks else pa.array([], pa.string())
+    return np.concatenate([np.empty(0, np.int32), *numbers]), people

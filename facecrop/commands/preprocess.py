@@ -12,6 +12,7 @@ from facecrop.images.output import KEEP
 from facecrop.images.recipe import Recipe, load_recipe
 from facecrop.index import Status
 from facecrop.labels.shards import Shard
+from facecrop.storage import check_shared, place
 from facecrop.store import Store
 
 __all__ = ["Estimate", "PreprocessResult", "Progress", "check_rejects", "preprocess"]
@@ -29,6 +30,8 @@ def preprocess(
     engine: str = "local",
     address: str | None = None,
     keep: Sequence[str] = (),
+    store_as: str | None = None,
+    shard_size: int | None = None,
     weights: Mapping[str, Path] | None = None,
     offline: bool = False,
     verify: bool = False,
@@ -40,8 +43,8 @@ def preprocess(
     """Turn raw profile folders into a clean, cached, explained dataset.
 
     Args:
-        raw: Folder of raw profiles, or a table that names them; never written.
-        out: The dataset; made if it is not there, brought up to date if it is.
+        raw: Folder of raw profiles, or a table that names them, or the URL of one; never written.
+        out: The dataset, or its URL; made if it is not there, brought up to date if it is.
         recipe: A shipped recipe, the path of a TOML file, or a `Recipe`.
         settings: Single settings of the recipe, `crop.margin=0.3`.
         layout: `profiles`, `flat`, `table`, `utkface`, or `auto` to tell by looking.
@@ -51,6 +54,9 @@ def preprocess(
         address: Of the Ray cluster, `auto` or `host:6379`; None for that of RAY_ADDRESS, else for a
             Ray on this machine alone.
         keep: What to write beside the crops: `alpha`, `boxes`.
+        store_as: `files` or, many together as tar files, `shards`; None: as the dataset has them,
+            a new one as files. A dataset that has them otherwise is changed, without any model.
+        shard_size: Crops of a tar at most; None: as the dataset has it, a new one 10,000.
         weights: Model files of one's own, by model name.
         offline: Fetch nothing.
         verify: Read every raw file and every crop again, whatever their times say.
@@ -66,7 +72,9 @@ def preprocess(
     means = Means(engine, workers, address, offline)
     if unknown := sorted(set(keep) - KEEP.keys()):
         raise ConfigError(f"cannot keep {unknown[0]!r}; choose from: {', '.join(KEEP)}")
-    raw, out = Path(raw), Path(out)
+    raw, out = place(raw), place(out)
+    for one in (raw, out):
+        check_shared(one, alone=engine == "serial")
     if engine == "ray":  # workers on other machines have another working directory
         raw, out = raw.absolute(), out.absolute()
     _check_folders(raw, out)
@@ -77,6 +85,7 @@ def preprocess(
     part = Shard.parse(shard) if shard is not None else None
     run = Run(raw, out, name=name, recipe=loaded, layout=layout, keep=frozenset(keep), shard=part)
     run.means = means
+    run.home = run.home.asked(store_as, shard_size)
     run.resolve(device, dict(weights or {}), offline=offline)
     if dry_run:
         return run.look_ahead(verify=verify, started=started)

@@ -3,10 +3,10 @@
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from facecrop.commands.card import package_versions
-from facecrop.errors import ConfigError, WeightsError
+from facecrop.commands.node import check_alike, check_seen
+from facecrop.errors import WeightsError
 from facecrop.images.job import Job, Weight, runs_on
 from facecrop.images.models import ModelStore
 from facecrop.images.pipeline import Pipeline
@@ -40,20 +40,10 @@ class OnNode:
             ConfigError: This machine does not see RAW or OUT, or has other versions.
             WeightsError: It has no such model file, or another one.
         """
-        job, machine = self.job, socket.gethostname()
-        for folder, proof in ((job.root, job.root), (job.out, Path(job.lookup.path))):
-            if not proof.exists():
-                raise ConfigError(
-                    f"machine {machine!r} does not see {str(folder)!r}; RAW and OUT must be on a "
-                    "file system that all machines share, at the same place"
-                )
-        here = surroundings(job.recipe, job.device)
-        for name, version in self.expected.items():
-            if here.get(name) != version:
-                raise ConfigError(
-                    f"machine {machine!r} has {name} {here.get(name)!r}, and this run began with "
-                    f"{version!r}; install the same versions everywhere"
-                )
+        job = self.job
+        for folder, proof in ((job.root, job.root), (job.out, job.lookup.path)):
+            check_seen(folder, proof)
+        check_alike(self.expected, surroundings(job.recipe, job.device))
         weights = {name: self._weight(name, weight) for name, weight in job.weights.items()}
         return Pipeline(replace(job, weights=weights))
 

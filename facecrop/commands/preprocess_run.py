@@ -1,32 +1,47 @@
 """One preprocess run: scan, compare, work, write."""
 
+import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pyarrow as pa
 
-from facecrop.commands.card import card_text, made_with, write_card, write_metadata, write_scan
+from facecrop.commands.card import card_text, made_with, write_beside_index
 from facecrop.commands.contact import write_contact
+from facecrop.commands.home import Home
 from facecrop.commands.ledger import Ledger
 from facecrop.commands.memory import Memory
-from facecrop.commands.obsolete import remove_obsolete
-from facecrop.commands.outcome import Estimate, PreprocessResult, Progress
+from facecrop.commands.obsolete import remove_obsolete, replaced
+from facecrop.commands.outcome import (
+    OUTCOME,
+    Estimate,
+    Outcome,
+    PreprocessResult,
+    Progress,
+    count_outcomes,
+)
 from facecrop.commands.parts import Part, find_parts, remove_parts
 from facecrop.commands.plan_run import RunPlan, plan_run
 from facecrop.commands.preprocess_work import Means, results
+from facecrop.commands.streams import Rows, held
+from facecrop.errors import StoreError
 from facecrop.images.backends.devices import resolve_devices, settle_runtimes
 from facecrop.images.job import Job, Weight, all_keys
 from facecrop.images.models import ModelStore
 from facecrop.images.recipe import Recipe
-from facecrop.labels.current import write_labels
 from facecrop.labels.layouts import scan
-from facecrop.labels.raw import RAW_COLUMNS
+from facecrop.labels.raw import root_of
 from facecrop.labels.shards import Shard
+from facecrop.places import Places
+from facecrop.spool import NAME
+from facecrop.storage import is_remote
 from facecrop.store import Lookup, Store
 
 _TRIED_PROFILES = 4
+_ROUNDS = 3
+"""How often crops that were lost are made again before the run gives up."""
 
 
 class Run:
@@ -67,6 +82,13 @@ class Run:
         self.memory = self.part.memory if self.part else store
         self.memory.adopt([store, *(part.memory for part in self.others)])
         self.weights: dict[str, Weight] = {}
+        cards = [self.part.card if self.part else None, *(part.card for part in self.others)]
+        folders = [self.part.folder] if self.part else []
+        folders += [out / ".store", *(part.folder for part in self.others)]
+        self.spools = [folder / NAME for folder in folders]
+        """Where crops may wait for their tars; the first is where those of this run do."""
+        self.home_before = Home.known(out, cards)
+        self.home = self.home_before
         self.means = Means()
         self.devices: tuple[str, ...] = ("cpu",)
         self.device = "cpu"
@@ -90,27 +112,28 @@ class Run:
         """What identifies the outcome: the recipe with all that it resolved to (32 bytes)."""
         return self.recipe.fingerprint(self.keys)
 
-    def plan(self, previous: pa.Table, *, verify: bool) -> RunPlan:
+    def plan(self, known: Rows, *, verify: bool) -> RunPlan:
         """Return what is settled and what has to be worked on."""
         return plan_run(
             self.out,
-            self.scan,
             self.records,
-            previous,
+            known,
             self.fingerprint,
             scanned_ns=self.memory.scanned_ns,
             extension=self.recipe.render.encode.format,
             keep=self.keep,
             kept_before=self.memory.keep,
             verify=verify,
+            places=self.places,
         )
 
     def look_ahead(self, *, verify: bool, started: float) -> PreprocessResult:
         """Say what `do` would do and take, and write nothing below OUT."""
-        plan = self.plan(self.ledger.previous(), verify=verify)
+        self.places = Places(self.out, self.spools, verify=verify)
+        plan = self.plan(self.ledger.known(), verify=verify)
         progress = Progress(total=plan.images)
         estimate = self._try_some(plan)
-        return self._result(plan.settled, plan, progress, started, estimate=estimate)
+        return self._result(plan.outcomes, plan, progress, started, estimate=estimate)
 
     def _try_some(self, plan: RunPlan) -> Estimate:
         """Work through a few profiles, spread over the whole, into a folder that is thrown away."""
@@ -143,6 +166,7 @@ class Run:
             self.device,
             lookup,
             self.keep,
+            self.spools[0] if self.home.tars and out == self.out else None,
         )
 
     def do(
@@ -154,40 +178,78 @@ class Run:
         started: float,
     ) -> PreprocessResult:
         """Bring the dataset, or a shard of it, up to date; whoever calls holds its lock."""
-        previous = self.ledger.previous()
-        plan = self.plan(previous, verify=verify)
-        progress = Progress(total=plan.images)
-        rows = plan.settled
-        told = previous.select(RAW_COLUMNS)
-        changed = plan.images > 0 or not told.equals(rows.select(RAW_COLUMNS))
-        changed |= self.part is None and bool(self.others)
-        images = previous["image"]
-        del previous, told  # by now a second copy of what is settled
+        self.places = Places(self.out, self.spools, verify=verify)
+        if self.part is None:
+            self.places.remember()
+        plan = self.plan(self.ledger.known(), verify=verify)
+        progress, outcomes = Progress(total=plan.images), plan.outcomes
+        changed = plan.images > 0 or not plan.told
+        if self.part is None and not changed:
+            changed = bool(self.others) or not self.memory.complete
+            changed |= self.home != self.home_before
+            changed |= not self.home.has_all(self.out, plan.rows, self.places)
         pa.default_memory_pool().release_unused()
         if changed:
+            before = held(plan.at_stake())
             rows = self._work(plan, progress, report)
-            remove_obsolete(self.out, images, rows["image"])
+            outcomes = count_outcomes(rows(("path", *OUTCOME)))
+            remove_obsolete(self.out, replaced(before, rows), rows)
+            if self.part is None:
+                self.home.tidy(self.out, rows)
         orphans, page = 0, None
         if self.part is not None:
             self.part.write_card(self._card())
-        elif changed or not self.memory.complete:
-            orphans = self._finish(rows)
+        elif changed:
+            tars = self.home.tars
+            orphans = write_beside_index(self.out, self.scan, self._card(), tars=tars)
         self.memory.write(self.scanned_ns, self.keep)
         if self.part is None:
             remove_parts(self.out, self.others)
             page = write_contact(self.out, self.raw_root, self.recipe.decode) if contact else None
-        return self._result(rows, plan, progress, started, contact=page, orphans=orphans)
+        return self._result(outcomes, plan, progress, started, contact=page, orphans=orphans)
 
     def _work(
         self,
         plan: RunPlan,
         progress: Progress,
         report: Callable[[Progress], None] | None,
-    ) -> pa.Table:
-        store = Store(self.out / ".store")
+    ) -> Rows:
         self.memory.forget()
-        self.ledger.start(self.records, plan.settled)
-        lookup = store.write_lookup(self.keys)
+        self.ledger.start(self.records, plan.rows)
+        self._map(plan, progress, report)
+        self._settle(progress, report)
+        rows = self.ledger.finish()
+        if self.part is None:  # other shards read the fragments that would be put together
+            Store(self.out / ".store").compact()
+        return rows
+
+    def _settle(self, progress: Progress, report: Callable[[Progress], None] | None) -> None:
+        """Bring all crops to where they belong; make again what workers that died have not left.
+
+        The crops of a shard stay where they are until the merge.
+
+        Raises:
+            StoreError: Crops are lost again and again.
+        """
+        for _ in range(_ROUNDS):
+            self.places = Places(self.out, self.spools)
+            settle = self.home.settle if self.part is None else self.home.missing
+            lost = settle(self.out, self.ledger.gathered(), self.places)
+            if not lost:
+                return
+            plan = self.plan(self.ledger.known(), verify=False)
+            progress.total += plan.images
+            self._map(plan, progress, report)
+        raise StoreError(
+            f"the crop of {lost[0]!r} and {len(lost) - 1:,} others cannot be read any more; "
+            "run the command again with --verify"
+        )
+
+    def _map(
+        self, plan: RunPlan, progress: Progress, report: Callable[[Progress], None] | None
+    ) -> None:
+        """Have done what a plan says."""
+        lookup = Store(self.out / ".store").write_lookup(self.keys)
         try:
             job, tasks = self._job(self.out, lookup), plan.tasks(self.means.everywhere)
             for result in results(self.means, job, self.devices, tasks, self._log()):
@@ -196,24 +258,15 @@ class Run:
                 if report is not None:
                     report(progress)
         finally:
-            Path(lookup.path).unlink(missing_ok=True)
+            lookup.path.unlink(missing_ok=True)
             self.ledger.flush()
-        rows = self.ledger.finish()
-        if self.part is None:  # other shards read the fragments that would be put together
-            store.compact()
-        return rows
 
     def _log(self) -> Path:
+        """Return the file for what native libraries print: always on this machine."""
+        if is_remote(self.out):
+            return Path(tempfile.gettempdir(), f"facecrop-workers-{os.getpid()}.log")
         folder = self.part.folder if self.part else self.out / ".store"
         return folder / "workers.log"
-
-    def _finish(self, rows: pa.Table) -> int:
-        """Write what goes with the index; return how many label corrections lost their record."""
-        orphans = write_labels(self.out, rows)
-        write_scan(self.out, self.scan)
-        write_card(self.out, self._card())
-        write_metadata(self.out)
-        return int(orphans.num_rows)
 
     def _card(self) -> str:
         return card_text(
@@ -225,16 +278,17 @@ class Run:
             fingerprint=self.fingerprint,
             weights=self.weights,
             device=self.device,
+            home=self.home.facts,
         )
 
     @property
     def raw_root(self) -> Path:
         """The folder that record paths are relative to."""
-        return self.raw if self.raw.is_dir() else self.raw.parent
+        return root_of(self.raw)
 
     def _result(
         self,
-        rows: pa.Table,
+        outcomes: Mapping[Outcome, int],
         plan: RunPlan,
         progress: Progress,
         started: float,
@@ -247,7 +301,7 @@ class Run:
             self.out,
             self.scan,
             self.name,
-            rows,
+            outcomes,
             progress,
             seconds=time.perf_counter() - started,
             unread=plan.unread,

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from facecrop.commands.preprocess_node import OnNode, surroundings
+from facecrop.engines.choice import check_engine
 from facecrop.engines.local import LocalEngine
 from facecrop.engines.serial import SerialEngine
 from facecrop.engines.work import Task
@@ -38,10 +39,7 @@ class Means:
     offline: bool = False
 
     def __post_init__(self) -> None:
-        if self.engine not in ENGINES:
-            raise ConfigError(f"no engine named {self.engine!r}; choose from: {', '.join(ENGINES)}")
-        if self.address is not None and self.engine != "ray":
-            raise ConfigError(f"--address {self.address} needs --engine ray")
+        check_engine(self.engine, self.address, ENGINES)
 
     @property
     def here(self) -> int:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from facecrop.errors import ConfigError, TableError
 from facecrop.index import INDEX_FILE
+from facecrop.storage import local
 from facecrop.training.presets import loss_words
 from facecrop.training.runs import Run, list_runs
 
@@ -49,7 +50,7 @@ def runs(out: Path | str, sort: str = "name") -> list[RunRow]:
         ConfigError: There is no such score.
         TableError: There is no dataset, or a run is damaged.
     """
-    out = Path(out)
+    out = local(out)
     if not (out / INDEX_FILE).exists():
         raise TableError(f"{out} is no dataset; make one: facecrop preprocess RAW {out}")
     known = ("name", "f1", "official_f1", "accuracy", "val_loss")

@@ -11,13 +11,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from facecrop.checks.distributions import Spread, face_places, spread
-from facecrop.checks.pixelstats import (
-    PIXEL_COLUMNS,
-    Moments,
-    measure_crops,
-    painted_by,
-    pool,
-)
+from facecrop.checks.moments import Moments, pool
+from facecrop.checks.pixelstats import PIXEL_COLUMNS, measure_crops, painted_by
 from facecrop.errors import ConfigError
 from facecrop.index import CARD_FILE, INDEX_FILE, Status, read_columns, read_table
 from facecrop.labels.ages import AgePolicy, active_policy, load_policy, shipped_policies
@@ -32,6 +27,7 @@ from facecrop.labels.tallies import (
     axis_imbalance,
     imbalance,
 )
+from facecrop.storage import place
 
 Rows = NDArray[np.int64]
 
@@ -174,8 +170,8 @@ def stats(
     first = summarise(out, None, split=split, pixels=pixels)
     if other is None:
         return Stats((first,))
-    if Path(other).is_dir():
-        return Stats((first, summarise(Path(other), None, split=split, pixels=pixels)))
+    if place(other).is_dir():
+        return Stats((first, summarise(place(other), None, split=split, pixels=pixels)))
     try:
         policy = load_policy(str(other))
     except ConfigError as error:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from facecrop.errors import ConfigError, TableError
+from facecrop.storage import local
 from facecrop.training.agreement import macro_f1
 from facecrop.training.prediction_files import read_predictions, read_truth
 from facecrop.training.predictions import Predictions
@@ -54,8 +55,8 @@ def _named(member: str | Path) -> tuple[str | None, Path]:
     text = str(member)
     name, equals, path = text.partition("=")
     if equals and name and not Path(text).exists():
-        return name, Path(path)
-    return None, Path(text)
+        return name, local(path)
+    return None, local(text)
 
 
 def _find(member: VoteMember, given: Mapping[str, Path], folders: Sequence[Path]) -> Path:

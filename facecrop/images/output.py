@@ -1,6 +1,8 @@
 """What a worker writes below OUT: crops, and on request alphas and pictures of the findings."""
 
 import os
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -17,8 +19,12 @@ from facecrop.images.look.looker import Tally
 from facecrop.images.picture import Kept, Picture
 from facecrop.images.render import RENDER_VERSION, render, source_alpha
 from facecrop.images.render.draw import draw
+from facecrop.images.rows import Row
+from facecrop.spool import Spool
+from facecrop.storage import is_remote, put
 
 _BOXES_QUALITY = 85
+_SENDERS = 8
 _PAGE = 4096
 _MODE = 0o666
 """Of new files, before the user's umask: as of any file that a program makes."""
@@ -44,8 +50,12 @@ class Output:
         self._render_key = bytes.fromhex(fingerprint("render", RENDER_VERSION, job.recipe.render))
         temporary = job.out / ".store" / "tmp"
         temporary.mkdir(parents=True, exist_ok=True)
+        # A request for each file takes longer than the work on it.
+        self._pool = ThreadPoolExecutor(_SENDERS) if is_remote(job.out) else None
+        self._sending: dict[str, Future[int]] = {}
         self._fresh, self._aside = (temporary / uuid4().hex for _ in range(2))
         self._made: set[Path] = set()
+        self._spool = Spool(job.spool) if job.spool is not None else None
         self._unwanted = [
             kind for kind in KEEP if kind not in job.keep and (job.out / kind).is_dir()
         ]
@@ -72,9 +82,40 @@ class Output:
             return replace(kept, extras_key=extras_key)
         data = self._crop(picture, plan, findings.alpha, tally)
         with tally.time("write"):
-            mtime_ns = self._put(image, data)
+            mtime_ns = self._store(image, data)
             self._remove_unwanted(picture.item.target)
         return Kept(image, sha256(data).digest(), len(data), mtime_ns, key, extras_key)
+
+    def settle(self, rows: tuple[Row, ...], tally: Tally) -> tuple[Row, ...]:
+        """Wait until what was written is in object storage; return the rows with its stamps.
+
+        Raises:
+            StoreError: Object storage does not answer, or refuses.
+        """
+        if not self._sending:
+            return rows
+        stamps = {}
+        with tally.time("write"):
+            for name, sending in self._sending.items():
+                try:
+                    stamps[name] = sending.result()
+                except OSError as error:
+                    place = self.job.out / name
+                    raise StoreError(f"{place} cannot be written: {error.strerror}") from None
+        self._sending.clear()
+        return tuple(
+            replace(row, kept=replace(row.kept, image_mtime_ns=stamps[row.kept.image]))
+            if row.kept is not None and row.kept.image in stamps
+            else row
+            for row in rows
+        )
+
+    def _store(self, image: str, data: bytes) -> int:
+        """Write a crop, or have it wait for its tar; return its time of writing in ns."""
+        if self._spool is None:
+            return self._put(image, data)
+        self._spool.add(data)
+        return time.time_ns()
 
     def _crop(self, picture: Picture, plan: Plan, alpha: Alpha | None, tally: Tally) -> bytes:
         settings = self.job.recipe.render
@@ -109,7 +150,12 @@ class Output:
         return key
 
     def close(self) -> None:
-        """Remove the temporary files."""
+        """Write what waits, and remove the temporary files."""
+        if self._spool is not None:
+            self._spool.write()
+        if self._pool is not None:
+            self._pool.shutdown()
+            return
         for path in (self._fresh, self._aside):
             path.unlink(missing_ok=True)
 
@@ -119,7 +165,7 @@ class Output:
             (self.job.out / extra_file(kind, target)).unlink(missing_ok=True)
 
     def _put(self, name: str, data: bytes) -> int:
-        """Write a file below OUT in one step; return its time of writing in ns.
+        """Write a file below OUT in one step; return its time of writing in ns, or its stamp.
 
         The file that it replaces is not deleted but written over by the next one: to give blocks
         back and take new ones is ten times the work, and waits for the file system's journal. In
@@ -127,6 +173,9 @@ class Output:
         """
         path = self.job.out / name
         try:
+            if self._pool is not None:
+                self._sending[name] = self._pool.submit(put, path, data)
+                return 0  # until it is settled
             if path.parent not in self._made:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 self._made.add(path.parent)

@@ -1,6 +1,6 @@
 """One raw image on its way through a recipe: read and decoded at most once, and only if needed."""
 
-import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -9,6 +9,7 @@ from facecrop.images.codec import Decoded, Limits, decode
 from facecrop.images.findings import Source
 from facecrop.images.frames import Image
 from facecrop.images.look.quality import quality
+from facecrop.storage import is_remote, read_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,7 @@ class Kept:
         image: Path of the crop below OUT, or None.
         image_sha256: Digest of its bytes.
         image_size: Bytes.
-        image_mtime_ns: When it was written.
+        image_mtime_ns: When it was written; in object storage a hash of its ETag.
         render_key: What it was made from.
         extras_key: What the alpha and box pictures beside it were made from.
     """
@@ -63,15 +64,26 @@ class Picture:
         root: RAW, or the folder of the table.
         limits: What decoding allows.
         fault: Why it is not to be opened: it killed a worker before, or kept it for too long.
+        read: Gives its bytes once, where they are on their way already (`ahead.Ahead.of`).
     """
 
-    def __init__(self, item: Item, root: Path, limits: Limits, *, fault: str | None = None) -> None:
+    def __init__(
+        self,
+        item: Item,
+        root: Path,
+        limits: Limits,
+        *,
+        fault: str | None = None,
+        read: Callable[[], tuple[bytes, int | None]] | None = None,
+    ) -> None:
         self.item = item
         self.digest = item.digest
         self._path = root / item.file
         self._limits = limits
         self._fault = fault
         self._decoded: Decoded | None = None
+        self._data: bytes | None = None
+        self._ahead = read
         self.reads = 0
 
     @property
@@ -82,14 +94,19 @@ class Picture:
     def know_digest(self) -> bytes | None:
         """Return the sha256 of its bytes, reading them if nobody knows it; None at a fault."""
         if self.digest is None and self._fault is None:
-            self._read()
+            data = self._read()
+            # What the system keeps of a file in its memory, it does not keep of an object.
+            self._data = data if is_remote(self._path) else None
         return self.digest
 
     @property
     def decoded(self) -> Decoded:
         """Its pixels, or the reason why there are none."""
         if self._decoded is None:
-            data = self._read() if self._fault is None else None
+            data = self._data
+            if data is None and self._fault is None:
+                data = self._read()
+            self._data = None
             self._decoded = (
                 Decoded(reason=self._fault) if data is None else decode(data, self._limits)
             )
@@ -114,24 +131,21 @@ class Picture:
 
     def forget(self) -> None:
         """Let the pixels go; they are decoded again if asked for again."""
-        self._decoded = None
+        self._decoded = self._data = None
 
     def _read(self) -> bytes | None:
         """Return its bytes and learn their digest; None and a fault if that is not possible."""
         self.reads += 1
         try:
-            with self._path.open("rb") as file:
-                data = file.read()
-                facts = os.fstat(file.fileno())
+            read, self._ahead = self._ahead, None
+            data, mtime_ns = read() if read is not None else read_whole(self._path)
         except FileNotFoundError:
             self._fault = "changed-during-read"
             return None
         except OSError:
             self._fault = "permission"
             return None
-        if (facts.st_size, facts.st_mtime_ns) != (self.item.size, self.item.mtime_ns) or len(
-            data
-        ) != facts.st_size:
+        if len(data) != self.item.size or mtime_ns not in (None, self.item.mtime_ns):
             self._fault = "changed-during-read"
             return None
         self.digest = sha256(data).digest()

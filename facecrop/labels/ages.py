@@ -15,6 +15,7 @@ from facecrop.config import Settings, find_manifest, manifests_dir, read_toml, v
 from facecrop.errors import ConfigError
 from facecrop.index import AGE_GROUPS, CARD_FILE, write_atomic
 from facecrop.registry import no_such
+from facecrop.storage import local
 
 OLDEST = 150
 """No age is above this, in years."""
@@ -93,7 +94,7 @@ def load_policy(name_or_file: str) -> AgePolicy:
     Raises:
         ConfigError: There is no such name or file, or the file does not hold a policy.
     """
-    path = Path(name_or_file)
+    path = local(name_or_file)
     if path.suffix == ".toml" or path.name != name_or_file:
         file = find_manifest("age policy", name_or_file, "")
         return validate(AgePolicy, {"name": file.stem, **read_toml(file)}, str(file))

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from facecrop.errors import TableError
-from facecrop.index import INDEX_FILE, LABELS_FILE, LABELS_SCHEMA, read_columns, write_atomic
+from facecrop.index import INDEX_FILE, LABELS_FILE, LABELS_SCHEMA, read_columns, write_batches
 from facecrop.labels.ages import AgePolicy, active_policy
 from facecrop.labels.history import read_history
 from facecrop.labels.overrides import Overrides, resolve
+from facecrop.tables import count_rows
 
 NEEDED = ("path", "profile", "name", "digest", "mask_raw", "gender_raw", "age_raw")
 """The columns of the index that labels depend on."""
@@ -118,13 +118,8 @@ def write_labels(out: Path, index: pa.Table | None = None) -> pa.Table:
 
 def write_label_batches(out: Path, batches: Iterable[pa.Table]) -> None:
     """Write `labels.parquet` whole or not at all; the same rows give the same bytes."""
-
-    def write(temporary: Path) -> None:
-        with pq.ParquetWriter(temporary, LABELS_SCHEMA, compression="zstd") as writer:
-            for batch in batches:
-                writer.write_table(batch, row_group_size=BATCH_ROWS)
-
-    write_atomic(out / LABELS_FILE, write)
+    rows = count_rows(out / INDEX_FILE) if (out / INDEX_FILE).exists() else 0
+    write_batches(batches, LABELS_SCHEMA, out / LABELS_FILE, rows=rows)
 
 
 def index_batches(out: Path, index: pa.Table | None = None) -> Iterator[pa.Table]:

@@ -3,10 +3,14 @@
 import os
 import re
 import stat
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator
 from operator import attrgetter
 from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from facecrop.errors import ConfigError, RawError
 from facecrop.index import GENDERS
@@ -23,6 +27,7 @@ from facecrop.labels.raw import (
 from facecrop.labels.shards import Shard
 from facecrop.labels.tables import read_table
 from facecrop.registry import no_such
+from facecrop.storage import Entry, files_below, is_remote, listed, place
 
 __all__ = ["EXTENSIONS", "LAYOUTS", "STEMS", "RawFile", "Scan", "detect", "scan"]
 
@@ -57,7 +62,7 @@ def scan(
         RawError: It does not exist, cannot be read, or has no record.
         ConfigError: There is no such layout, or it does not fit.
     """
-    if not os.path.lexists(raw):
+    if not (raw.exists() if is_remote(raw) else os.path.lexists(raw)):
         raise RawError(f"the raw folder {str(raw)!r} does not exist")
     is_folder = _is_folder(raw)
     name = detect(raw) if layout == "auto" else layout
@@ -67,10 +72,10 @@ def scan(
         kind = "a folder" if is_folder else "no folder"
         raise ConfigError(f"the layout {name!r} does not fit {str(raw)!r}: it is {kind}")
     result = _profiles(raw, skip, shard) if name == "profiles" else LAYOUTS[name](raw, skip)
-    if shard is not None:
-        result.files = [file for file in result.files if shard.holds(file.profile)]
-    result.files.sort(key=attrgetter("path"))
-    if not result.files and shard is None:
+    if shard is not None and name != "profiles":
+        _keep_own(result, shard)
+    result.put_in_order()
+    if not result.count and shard is None:
         raise RawError(_nothing_found(result))
     return result
 
@@ -89,7 +94,7 @@ def detect(raw: Path) -> str:
             return "table"
         tables = ", ".join(sorted(_TABLES))
         raise RawError(f"{str(raw)!r} is neither a folder nor a table ({tables})")
-    entries = list(_entries(raw, "", Scan("", raw)))
+    entries = list(_entries(raw, "", Scan("", raw), deep=False))
     pictures = [entry.name for entry in entries if is_image(entry.name)]
     if not pictures or any(_PROFILE.fullmatch(entry.name) for entry in entries):
         return "profiles"
@@ -98,7 +103,8 @@ def detect(raw: Path) -> str:
 
 def _profiles(raw: Path, skip: Path | None, shard: Shard | None = None) -> Scan:
     result = Scan("profiles", raw)
-    for folder in _entries(raw, "", result):
+    seen = _Sevens()
+    for folder in _entries(raw, "", result, key=_as_folder):
         if not _is_folder(folder):
             stray = "outside-a-profile" if is_image(folder.name) else "foreign"
             result.ignore(folder.name, stray)
@@ -111,36 +117,57 @@ def _profiles(raw: Path, skip: Path | None, shard: Shard | None = None) -> Scan:
         claimed = _PROFILE.fullmatch(folder.name)
         gender = claimed["gender"].lower() if claimed else None
         age = int(claimed["age"]) if claimed else None
-        profile, before = escape(folder.name), len(result.files)
+        profile, before = escape(folder.name), result.count
         if shard is not None and not shard.holds(profile):
             continue  # to list it would be as much work as everything else here
-        for entry in _entries(Path(folder.path), folder.name, result):
+        for entry in _entries(folder, folder.name, result):
             path = f"{folder.name}/{entry.name}"
             if _is_folder(entry):
                 result.ignore(path, "folder-in-a-profile")
                 continue
             mask = STEMS.get(without_extension(entry.name).lower())
             _add(result, entry, path, profile, (mask, gender, age))
-        if len(result.files) == before:
+        seen.look_at(result, before)
+        if result.count == before:
             result.empty_profiles.append(profile)
-    _report_sevens(result)
+    seen.report(result)
     return result
 
 
-def _report_sevens(result: Scan) -> None:
-    """Say which profiles have not exactly the seven pictures, if this is the mask task at all."""
-    stems: dict[str, list[str]] = {}
-    for file in result.files:
-        stems.setdefault(file.profile, []).append(file.name.lower())
-    known = sum(len(STEMS.keys() & names) for names in stems.values())
-    if 2 * known < len(result.files):
-        return
-    for profile, names in stems.items():
-        if missing := sorted(STEMS.keys() - set(names)):
-            result.missing[profile] = missing
-        extra = Counter(names) - Counter(STEMS.keys())
-        if extra:
-            result.extra[profile] = sorted(extra.elements())
+def _as_folder(entry: Entry) -> str:
+    """Return what orders folders as the paths below them: `a-b/` comes before `a/`."""
+    return f"{entry.name}/"
+
+
+class _Sevens:
+    """Which profiles have not exactly the seven pictures of the mask task."""
+
+    def __init__(self) -> None:
+        self._known = 0
+        self._others = array("q")  # first and last record of each such profile: there may be many
+
+    def look_at(self, result: Scan, start: int) -> None:
+        """Take note of a profile whose records are those from `start` on."""
+        names = [file.name.lower() for file in result.latest(start)]
+        known = len(STEMS.keys() & set(names))
+        self._known += known
+        if names and not known == len(names) == len(STEMS):
+            self._others.extend((start, result.count))
+
+    def report(self, result: Scan) -> None:
+        """Say which they are, if this is the mask task at all."""
+        if 2 * self._known < result.count:
+            return
+        table = result.table()
+        for start, end in zip(self._others[::2], self._others[1::2], strict=True):
+            rows = table.slice(start, end - start)
+            profile = rows["profile"][0].as_py()
+            names = [name.lower() for name in rows["name"].to_pylist()]
+            if missing := sorted(STEMS.keys() - set(names)):
+                result.missing[profile] = missing
+            extra = Counter(names) - Counter(STEMS.keys())
+            if extra:
+                result.extra[profile] = sorted(extra.elements())
 
 
 def _each_alone(
@@ -152,18 +179,26 @@ def _each_alone(
         result = Scan(layout, raw)
         for entry, path in _walk(raw, "", result, skip):
             _add(result, entry, path, without_extension(escape(path)), claims(entry.name))
-        paths = {file.path for file in result.files}
-        names = Counter(file.profile for file in result.files)
-        result.files = [
-            # Two persons of one name keep their extensions.
-            file._replace(profile=file.path)
-            if names[file.profile] > 1 or file.profile in paths
-            else file
-            for file in result.files
-        ]
+        result.replace(_told_apart(result.table()))
         return result
 
     return read
+
+
+def _told_apart(table: pa.Table) -> pa.Table:
+    """Return records of which each is a person: two of one name keep their extensions."""
+    path, profile = table["path"], table["profile"]
+    counts = pc.value_counts(profile)
+    often = counts.field("values").filter(pc.greater(counts.field("counts"), 1))
+    same = pc.or_(pc.is_in(profile, often), pc.is_in(profile, path.combine_chunks()))
+    at = table.schema.get_field_index("profile")
+    return table.set_column(at, table.schema.field(at), pc.if_else(same, path, profile))
+
+
+def _keep_own(result: Scan, shard: Shard) -> None:
+    profile = pc.dictionary_encode(result.table()["profile"].combine_chunks())
+    mine = pa.array(map(shard.holds, profile.dictionary.to_pylist()), pa.bool_())
+    result.replace(result.table().filter(mine.take(profile.indices)))
 
 
 def _utkface_claims(name: str) -> Claims:
@@ -174,8 +209,8 @@ def _utkface_claims(name: str) -> Claims:
 
 
 def _walk(
-    folder: Path, prefix: str, result: Scan, skip: Path | None
-) -> Iterator[tuple[os.DirEntry[str], str]]:
+    folder: Path | Entry, prefix: str, result: Scan, skip: Path | None
+) -> Iterator[tuple[Entry, str]]:
     for entry in _entries(folder, prefix, result):
         path = f"{prefix}/{entry.name}" if prefix else entry.name
         if not _is_folder(entry):
@@ -183,14 +218,20 @@ def _walk(
         elif entry.is_symlink():
             result.ignore(path, "link-to-folder")
         elif not _is(entry, skip):
-            yield from _walk(Path(entry.path), path, result, skip)
+            yield from _walk(entry, path, result, skip)
 
 
-def _entries(folder: Path, prefix: str, result: Scan) -> Iterator[os.DirEntry[str]]:
+def _entries(
+    folder: Path | Entry,
+    prefix: str,
+    result: Scan,
+    *,
+    deep: bool = True,
+    key: Callable[[Entry], str] = attrgetter("name"),
+) -> Iterator[Entry]:
     """Return what lies in a folder, without what is hidden or cannot be listed (both counted)."""
     try:
-        with os.scandir(folder) as listing:
-            entries = sorted(listing, key=lambda entry: entry.name)
+        entries = sorted(listed(folder, deep=deep), key=key)
     except OSError as error:
         if not prefix:
             raise RawError(
@@ -205,7 +246,7 @@ def _entries(folder: Path, prefix: str, result: Scan) -> Iterator[os.DirEntry[st
             yield entry
 
 
-def _add(result: Scan, entry: os.DirEntry[str], path: str, profile: str, claims: Claims) -> None:
+def _add(result: Scan, entry: Entry, path: str, profile: str, claims: Claims) -> None:
     if not is_image(entry.name):
         result.ignore(path, "foreign")
         return
@@ -217,38 +258,47 @@ def _add(result: Scan, entry: os.DirEntry[str], path: str, profile: str, claims:
     if not stat.S_ISREG(facts.st_mode):
         result.ignore(path, "not-a-file")
         return
-    result.files.append(raw_file(path, profile, claims, facts))
+    result.add(raw_file(path, profile, claims, facts))
 
 
-def _is_folder(entry: os.DirEntry[str] | Path) -> bool:
+def _is_folder(entry: Entry | Path) -> bool:
     try:
         return entry.is_dir()
     except OSError:  # a link to itself
         return False
 
 
-def _is(entry: os.DirEntry[str], folder: Path | None) -> bool:
+def _is(entry: Entry, folder: Path | None) -> bool:
     """Tell whether an entry is a folder, given resolved; resolving every entry takes its time."""
     if folder is None or not (entry.name == folder.name or entry.is_symlink()):
         return False
-    return Path(entry.path).resolve() == folder
+    return place(entry.path).resolve() == folder
 
 
-def _leads_into(link: os.DirEntry[str], raw: Path) -> bool:
+def _leads_into(link: Entry, raw: Path) -> bool:
     root, target = raw.resolve(), Path(link.path).resolve()
     return target == root or root in target.parents
 
 
 def _nothing_found(result: Scan) -> str:
     message = f"no pictures found in {str(result.root)!r} as layout {result.layout!r}"
-    for folder, inside, names in os.walk(result.root):
-        inside[:] = sorted(name for name in inside if not name.startswith("."))
-        if any(is_image(name) and not name.startswith(".") for name in names):
-            above = str(Path(folder).parent)
-            return f"{message}; there are some in {folder!r}: is {above!r} the raw folder?"
+    folder = next(_folders_of_pictures(result.root), None)
+    if folder is not None:
+        above = str(folder.parent)
+        return f"{message}; there are some in {str(folder)!r}: is {above!r} the raw folder?"
     counts = ", ".join(f"{count} {reason}" for reason, count in sorted(result.ignored.items()))
     found = f"; left out: {counts}" if counts else ""
     return f"{message}{found}; records are files ending in {' '.join(sorted(EXTENSIONS))}"
+
+
+def _folders_of_pictures(root: Path) -> Iterator[Path]:
+    if is_remote(root):
+        yield from ((root / one.path).parent for one in files_below(root) if is_image(one.path))
+        return
+    for folder, inside, names in os.walk(root):
+        inside[:] = sorted(name for name in inside if not name.startswith("."))
+        if any(is_image(name) and not name.startswith(".") for name in names):
+            yield Path(folder)
 
 
 LAYOUTS: dict[str, Callable[[Path, Path | None], Scan]] = {

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 
 _ESCAPE = re.compile("%([0-9A-F]{2})")
-_LONGEST_NAME = 240
+LONGEST_NAME = 240
 """Bytes of a file name that leave room for an extension; common file systems allow 255."""
 
 
@@ -52,7 +52,7 @@ def crop_names(profiles: Sequence[str], names: Sequence[str], paths: Sequence[st
     """
     wanted = [f"{profile}/{name}" for profile, name in zip(profiles, names, strict=True)]
     shared = _shared(wanted)
-    if not shared and all(len(path.encode()) <= _LONGEST_NAME for path in paths):
+    if not shared and all(len(path.encode()) <= LONGEST_NAME for path in paths):
         return wanted
     wanted = [
         name + (path[path.rfind(".") :].lower() if same_name(name) in shared else "")
@@ -86,6 +86,6 @@ def _fitting(name: str, path: str) -> str:
 
 def _cut(part: str, mark: str) -> str:
     data = part.encode()
-    if len(data) <= _LONGEST_NAME:
+    if len(data) <= LONGEST_NAME:
         return part
-    return data[: _LONGEST_NAME - len(mark)].decode(errors="ignore") + mark
+    return data[: LONGEST_NAME - len(mark)].decode(errors="ignore") + mark

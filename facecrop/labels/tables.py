@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from facecrop.errors import RawError
 from facecrop.labels.paths import escape
 from facecrop.labels.raw import Claims, Scan, is_image, raw_file
+from facecrop.storage import readable, teller
 
 _MASK_WORDS = {
     **dict.fromkeys(("worn", "mask", "wear", "correct"), "worn"),
@@ -35,17 +36,18 @@ def read_table(raw: Path, skip: Path | None) -> Scan:
         RawError: As `read_claims`.
     """
     result = Scan("table", raw)
+    told = teller(raw.parent)
     for path, profile, claims in read_claims(raw):
         file = raw.parent / path
         try:
-            facts = file.stat()
+            facts = told(path)
         except OSError:
             result.ignore(path, "missing-file")
             continue
         if not is_image(file.name):
             result.ignore(path, "foreign")
         elif stat.S_ISREG(facts.st_mode) and (skip is None or skip not in file.resolve().parents):
-            result.files.append(raw_file(path, profile, claims, facts))
+            result.add(raw_file(path, profile, claims, facts))
         else:
             result.ignore(path, "not-a-file")
     return result
@@ -100,7 +102,7 @@ def _rows(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
 
 def _parquet_rows(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
     line = 0
-    with pq.ParquetFile(table) as file:
+    with pq.ParquetFile(readable(table)) as file:
         names = _header(file.schema_arrow.names, table)
         known = [name for name in file.schema_arrow.names if name.strip().lower() in _COLUMNS]
         for batch in file.iter_batches(columns=known):

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from facecrop.crops import crop_data
 from facecrop.errors import TableError
 from facecrop.images.codec import decode_crop
 from facecrop.images.frames import Image
@@ -47,7 +48,7 @@ def crop_bytes(out: Path, image: str, digest: bytes) -> bytes:
     """
     path = out / image
     try:
-        data = path.read_bytes()
+        data = crop_data(path)
     except OSError as error:
         raise TableError(f"{path} cannot be read ({error.strerror}); {_CURE}") from None
     if sha256(data).digest() != digest:

@@ -68,7 +68,7 @@ def read_truth(file: Path) -> Predictions:
     Raises:
         TableError: It cannot be read, or tells no label.
     """
-    if file.is_dir():
+    if file.is_dir() and file.suffix != ".parquet":  # else it is a table of many rows
         file /= "labels.parquet"
     table = _validation_rows(_read(file))
     key, keys = _keys(table, file)
@@ -160,7 +160,7 @@ def table_kind(file: Path) -> Literal["csv", "parquet"]:
 
 
 def _read(file: Path) -> pa.Table:
-    if not file.is_file():
+    if not file.exists():
         raise TableError(f"the prediction file {str(file)!r} does not exist")
     try:
         if table_kind(file) == "parquet":

@@ -2,11 +2,12 @@
 
 from collections import Counter
 
+import numpy as np
 import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facecrop.commands.contact_pick import OK_CARDS, ON_SHEET, pick, spread
+from facecrop.commands.contact_pick import OK_CARDS, ON_SHEET, lots_of, pick, spread
 
 COLUMNS = ("path", "profile", "status", "reason")
 STATUSES = st.sampled_from(
@@ -78,9 +79,9 @@ def test_the_sheet_shows_some_of_what_went_wrong_and_fills_up_with_what_went_wel
 @given(st.permutations(range(40)), st.integers(0, 45))
 def test_spreading_asks_the_paths_alone(order: list[int], count: int) -> None:
     paths = [f"p{number % 6}/{number}" for number in range(40)]
-    groups = [path[:2] for path in paths]
-    once = spread(range(40), paths, groups, count)
-    again = spread(order, paths, groups, count)
+    lots, groups = lots_of(pa.chunked_array([paths])), np.arange(40, dtype=np.int32) % 6
+    once = spread(np.arange(40), lots, groups, count).tolist()
+    again = spread(np.array(order), lots, groups, count).tolist()
     assert once == again
-    shares = Counter(groups[row] for row in once)
+    shares = Counter(f"p{groups[row]}" for row in once)
     assert not once or max(shares.values()) - min(shares.get(f"p{n}", 0) for n in range(6)) <= 1

@@ -6,7 +6,7 @@
   const RANK = { fallback: 0, reject: 1, pending: 2, ok: 3 };
 
   const byId = (id) => document.getElementById(id);
-  const { records, texts, notSeen, blockSize } = JSON.parse(byId("data").textContent);
+  const { records, texts, notSeen, blockSize, files } = JSON.parse(byId("data").textContent);
   const packed = document.querySelectorAll("script.pictures");
   const unpacked = new Map();
   const filters = { status: "", reason: "", detector: "", search: "" };
@@ -225,7 +225,7 @@
   function enlarge(number) {
     open = number;
     const record = found[open];
-    const more = record.image
+    const more = record.image && files
       ? make("a", { class: "more", href: `../${record.image.split("/").map(encodeURIComponent).join("/")}`, target: "_blank", rel: "noopener" }, "Open the crop in full size")
       : null;
     byId("large-title").textContent = record.path;

@@ -1,0 +1,130 @@
+"""Crops, wherever a dataset keeps them: one file each, or many together in tar files.
+
+    data = crop_data(out / "images/000001_female_Asian_45/mask1.jpg")
+
+The name of a crop is the same in both cases, and so is every table that tells it: only
+`images/shards.parquet` says whether, and where, crops lie in tar files.
+"""
+
+import errno
+import os
+import time
+from bisect import bisect_left
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from facecrop.index import read_table
+from facecrop.storage import is_remote, read_range
+
+FOLDER = "images"
+"""Below a dataset."""
+SHARDS_FILE = Path(FOLDER, "shards.parquet")
+"""Says where crops lie in tar files; it is there if they do."""
+
+SHARDS_SCHEMA = pa.schema(
+    [
+        ("path", pa.string()),
+        ("image", pa.string()),
+        ("key", pa.string()),
+        ("shard", pa.string()),
+        ("offset", pa.int64()),
+        ("size", pa.int64()),
+        ("sha256", pa.binary(32)),
+    ]
+)
+"""Columns of `shards.parquet`: a row for each crop, in the order of the index. Its path and image
+there, its key in the tar, the tar's name, where its bytes begin, how many they are, their digest.
+"""
+
+_ASKED_AGAIN_S = 2.0
+"""Object storage is asked no more often than that whether a dataset has changed."""
+_PLACES = ["image", "shard", "offset", "size"]
+
+
+def crop_data(file: Path) -> bytes:
+    """Return the bytes of a crop, from its file or its tar: the one way to read one.
+
+    Whether they are those that the index names is for the caller to check.
+
+    Args:
+        file: Where the crop is if it is a file of its own: `OUT / image`.
+
+    Raises:
+        OSError: It is not there, or cannot be read.
+    """
+    for folder in file.parents:
+        if folder.name != FOLDER:
+            continue
+        out = folder.parent
+        stamp = _stamp(out)
+        if stamp is None:
+            continue
+        image = file.relative_to(out).as_posix()
+        try:
+            return _tars(out, stamp).read(image)
+        except FileNotFoundError:
+            if _stamp(out, fresh=True) == stamp:
+                raise
+        return crop_data(file)  # the dataset was brought up to date meanwhile
+    return file.read_bytes()
+
+
+def in_tars(out: Path) -> bool:
+    """Tell whether the crops of a dataset lie in tar files."""
+    return _stamp(out, fresh=True) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class _Tars:
+    """Where the crops of a dataset lie.
+
+    Args:
+        out: The dataset.
+        rows: (N,) rows with `_PLACES`, in the order of their images.
+    """
+
+    out: Path
+    rows: pa.Table
+
+    def read(self, image: str) -> bytes:
+        """Return the bytes of a crop."""
+        images = self.rows["image"].chunk(0) if len(self.rows) else []
+        row = bisect_left(images, image, key=lambda one: one.as_py())
+        if row == len(images) or images[row].as_py() != image:
+            raise FileNotFoundError(errno.ENOENT, "not in shards.parquet", str(self.out / image))
+        shard, offset, size = (self.rows[name][row].as_py() for name in _PLACES[1:])
+        data = read_range(self.out / FOLDER / shard, offset, size)
+        if len(data) != size:
+            raise OSError(errno.EIO, "the file ends too early", str(self.out / FOLDER / shard))
+        return data
+
+
+@lru_cache(maxsize=4)
+def _tars(out: Path, stamp: tuple[int, int, int]) -> _Tars:  # noqa: ARG001 - it tells versions apart
+    rows = read_table(out / SHARDS_FILE, _PLACES)
+    return _Tars(out, rows.take(pc.sort_indices(rows["image"])).combine_chunks())
+
+
+def _stamp(out: Path, *, fresh: bool = False) -> tuple[int, int, int] | None:
+    """Return what tells one table of places from another; None if there is none."""
+    if is_remote(out):
+        moment = time.monotonic() if fresh else time.monotonic() // _ASKED_AGAIN_S
+        return _remote_stamp(out, moment)
+    try:
+        facts = os.stat(f"{out}/{SHARDS_FILE}")  # noqa: PTH116 - once for each crop
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return facts.st_ino, facts.st_mtime_ns, facts.st_size
+
+
+@lru_cache(maxsize=4)
+def _remote_stamp(out: Path, moment: float) -> tuple[int, int, int] | None:  # noqa: ARG001 - likewise
+    try:
+        facts = (out / SHARDS_FILE).stat()
+    except FileNotFoundError:
+        return None
+    return facts.st_ino, facts.st_mtime_ns, facts.st_size
