@@ -19,9 +19,9 @@ from pyarrow.parquet import ParquetFile
 
 from facecrop import fragments
 from facecrop.errors import StoreError
-from facecrop.folders import remove, restore
 from facecrop.fragments import SCHEMA, Entry, Group, Known
 from facecrop.storage import is_remote, on_this_disk, write_whole
+from facecrop.storage.folders import remove, restore
 
 __all__ = ["SCHEMA", "Entry", "Lookup", "Store"]
 

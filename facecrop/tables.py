@@ -14,8 +14,8 @@ from uuid import uuid4
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from facecrop.folders import put_in_place
 from facecrop.storage import is_remote, readable, remove_all
+from facecrop.storage.folders import put_in_place
 
 PART_ROWS = 1 << 21
 """Rows of a part; a table with more is a folder. Of the index these are 240 to 420 MB."""

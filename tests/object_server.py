@@ -16,8 +16,8 @@ from moto.core import DEFAULT_ACCOUNT_ID
 from moto.s3.models import s3_backends
 from moto.server import ThreadedMotoServer
 
-from facecrop.objects import system
 from facecrop.storage import place
+from facecrop.storage.objects import system
 
 ACCESS = {
     "AWS_ACCESS_KEY_ID": "nobody",

@@ -14,10 +14,10 @@ from small_run import write_people
 
 from facecrop.commands.merge import merge
 from facecrop.crops import SHARDS_FILE, crop_data
+from facecrop.crops.spool import FOLDER as WAITING
+from facecrop.crops.spool import Spool
 from facecrop.errors import ConfigError, StoreError
 from facecrop.index import read_table
-from facecrop.spool import FOLDER as WAITING
-from facecrop.spool import Spool
 from facecrop.storage import files_below, place, read_range
 
 SIZE = 5
@@ -106,7 +106,7 @@ def test_a_second_run_reads_no_tar_and_writes_nothing(
     trust(out)
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*.*") if path.is_file()}
     with monkeypatch.context() as patch:
-        patch.setattr("facecrop.places._as_written", None)
+        patch.setattr("facecrop.crops.places._as_written", None)
         result = run(raw, out)
     assert (result.progress.total, result.unread) == (0, len(rows(out)))
     after = {path: path.stat().st_mtime_ns for path in out.rglob("*.*") if path.is_file()}
@@ -273,7 +273,7 @@ def test_crops_that_are_lost_again_and_again_end_the_run(
     raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("facecrop.spool.Spool.write", lambda _: None)
+        patch.setattr("facecrop.crops.spool.Spool.write", lambda _: None)
         with pytest.raises(StoreError, match="cannot be read any more; run the command again"):
             in_tars(raw, tmp_path / "out")
     out = in_tars(raw, tmp_path / "out")

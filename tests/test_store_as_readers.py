@@ -28,10 +28,10 @@ from facecrop.commands.preprocess import preprocess
 from facecrop.commands.relabel import relabel
 from facecrop.commands.stats import stats
 from facecrop.crops import SHARDS_FILE
+from facecrop.crops.shards import header, key_of
 from facecrop.errors import ConfigError, TableError
 from facecrop.images.codec import Limits
 from facecrop.index import LABELS_FILE, read_table
-from facecrop.shards import header, key_of
 from facecrop.training.crops import read_crop
 from facecrop.training.pixels import open_pixels
 

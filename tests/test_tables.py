@@ -14,7 +14,7 @@ from runs import content, rows, run, trust
 from shard_runs import sharded, write_quirks
 from small_run import LOSSLESS, small_dataset
 
-from facecrop import folders, tables
+from facecrop import tables
 from facecrop.commands.audit import audit
 from facecrop.commands.merge import merge
 from facecrop.commands.relabel import relabel
@@ -24,6 +24,7 @@ from facecrop.errors import StoreError, TableError
 from facecrop.index import INDEX_FILE, read_batches, read_columns, read_names, read_table
 from facecrop.index import write_batches as write
 from facecrop.labels.splits import SplitSettings
+from facecrop.storage import folders
 from facecrop.training.prediction_files import read_truth
 
 ROWS = 37

@@ -11,10 +11,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from facecrop.commands.targets import Targets
+from facecrop.crops.places import Places
 from facecrop.images.output import extra_file
 from facecrop.index import RETRIED, Status
 from facecrop.labels.raw import RAW_COLUMNS
-from facecrop.places import Places
 from facecrop.storage import files_below, is_remote, on_disk
 
 _FACTS = ("size", "mtime_ns", "ctime_ns", "inode")

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from facecrop import homes
 from facecrop.commands.streams import Rows
 from facecrop.config import read_toml
-from facecrop.crops import in_tars
+from facecrop.crops import homes, in_tars
+from facecrop.crops.places import Places
+from facecrop.crops.shards import SHARD_SIZE
 from facecrop.errors import ConfigError
 from facecrop.index import CARD_FILE
-from facecrop.places import Places
-from facecrop.shards import SHARD_SIZE
 
 FILES, SHARDS = "files", "shards"
 STORE_AS = (FILES, SHARDS)

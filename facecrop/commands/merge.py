@@ -21,13 +21,13 @@ from facecrop.commands.parts import Part, find_parts, is_whole, remove_parts
 from facecrop.commands.plan_run import RunPlan, plan_run
 from facecrop.commands.streams import held
 from facecrop.config import read_toml, validate
+from facecrop.crops.places import Places
 from facecrop.errors import ConfigError, TableError
 from facecrop.images.codec import Limits
 from facecrop.index import CARD_FILE
 from facecrop.labels.layouts import Scan, scan
 from facecrop.labels.raw import root_of
 from facecrop.labels.shards import Shard
-from facecrop.places import Places
 from facecrop.storage import place, whither
 from facecrop.store import Store
 

@@ -20,11 +20,11 @@ from facecrop.commands.outcome import Outcome, Outcomes
 from facecrop.commands.streams import Rows, matched, paired, windows
 from facecrop.commands.targets import Targets
 from facecrop.commands.todo import KEPT, items_of, todo_of
+from facecrop.crops.places import Places
 from facecrop.engines.work import Task
 from facecrop.errors import StoreError
 from facecrop.images.picture import Item
 from facecrop.labels.raw import RAW_COLUMNS
-from facecrop.places import Places
 
 _TRUST_NS = 2_000_000_000
 """A file touched less than this before the last scan may have changed since with equal times."""

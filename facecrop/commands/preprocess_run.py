@@ -26,6 +26,8 @@ from facecrop.commands.parts import Part, find_parts, remove_parts
 from facecrop.commands.plan_run import RunPlan, plan_run
 from facecrop.commands.preprocess_work import Means, results
 from facecrop.commands.streams import Rows, held
+from facecrop.crops.places import Places
+from facecrop.crops.spool import NAME
 from facecrop.errors import StoreError
 from facecrop.images.backends.devices import resolve_devices, settle_runtimes
 from facecrop.images.job import Job, Weight, all_keys
@@ -34,8 +36,6 @@ from facecrop.images.recipe import Recipe
 from facecrop.labels.layouts import scan
 from facecrop.labels.raw import root_of
 from facecrop.labels.shards import Shard
-from facecrop.places import Places
-from facecrop.spool import NAME
 from facecrop.storage import is_remote
 from facecrop.store import Lookup, Store
 

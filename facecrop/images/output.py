@@ -10,6 +10,7 @@ from stat import S_ISREG
 from uuid import uuid4
 
 from facecrop.config import fingerprint
+from facecrop.crops.spool import Spool
 from facecrop.errors import StoreError
 from facecrop.images.choose import Plan
 from facecrop.images.codec import encode
@@ -20,7 +21,6 @@ from facecrop.images.picture import Kept, Picture
 from facecrop.images.render import RENDER_VERSION, render, source_alpha
 from facecrop.images.render.draw import draw
 from facecrop.images.rows import Row
-from facecrop.spool import Spool
 from facecrop.storage import is_remote, put
 
 _BOXES_QUALITY = 85

@@ -14,11 +14,10 @@ from object_server import Server, forget_connections
 from program import PROGRAM, environment, typed
 from runs import run
 
-from facecrop import objects
 from facecrop.errors import FacecropError, StoreError
 from facecrop.index import INDEX_FILE, read_table
-from facecrop.objects import RemoteError
-from facecrop.storage import files_below, place, write_whole
+from facecrop.storage import files_below, objects, place, write_whole
+from facecrop.storage.objects import RemoteError
 
 
 @pytest.fixture
@@ -192,7 +191,7 @@ def test_errors_of_any_package_are_tried_again_and_then_one_line(
 ) -> None:
     flaky = Flaky(make())
     before = len(flaky.errors)
-    monkeypatch.setattr("facecrop.remote.system", lambda *_: flaky)
+    monkeypatch.setattr("facecrop.storage.remote.system", lambda *_: flaky)
     monkeypatch.setattr(objects, "_WAIT_S", 0)
     if raised is None:
         assert place("memory://a").read_bytes() == b"at last"

@@ -14,18 +14,20 @@ import pytest
 from object_server import Server
 from program import typed
 
-from facecrop import objects, remote, storage
+from facecrop import storage
 from facecrop.errors import ConfigError, FacecropError, MissingExtraError
 from facecrop.storage import (
     files_below,
     is_remote,
     listed,
+    objects,
     on_disk,
     on_this_disk,
     place,
     read_range,
     read_whole,
     readable,
+    remote,
     remove_all,
     teller,
     write_whole,

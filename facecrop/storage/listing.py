@@ -12,8 +12,8 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import cast
 
-from facecrop.objects import FOLDER, Facts
-from facecrop.remote import Remote, as_remote
+from facecrop.storage.objects import FOLDER, Facts
+from facecrop.storage.remote import Remote, as_remote
 
 Told = os.stat_result | Facts
 """What is known of a file without reading it, under the same names."""

@@ -15,15 +15,14 @@ from uuid import uuid4
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from facecrop import spool
-from facecrop.crops import FOLDER, SHARDS_FILE, SHARDS_SCHEMA, in_tars
+from facecrop.crops import FOLDER, SHARDS_FILE, SHARDS_SCHEMA, in_tars, spool
+from facecrop.crops.places import FACTS, Places
+from facecrop.crops.shards import as_numbers, cut
+from facecrop.crops.tars import LostError, Tar
 from facecrop.errors import StoreError, TableError
-from facecrop.folders import remove
 from facecrop.index import read_batches, read_columns, write_batches
-from facecrop.places import FACTS, Places
-from facecrop.shards import as_numbers, cut
 from facecrop.storage import files_below, is_remote, on_disk, put, remove_all, write_whole
-from facecrop.tars import LostError, Tar
+from facecrop.storage.folders import remove
 
 COLUMNS = ("path", "image", "image_sha256", "image_size", "image_mtime_ns")
 """What has to be known of records; those without a crop have no image."""

@@ -16,11 +16,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from facecrop import spool
-from facecrop.crops import FOLDER, SHARDS_FILE, in_tars
+from facecrop.crops import FOLDER, SHARDS_FILE, in_tars, spool
+from facecrop.crops.shards import as_numbers
 from facecrop.errors import TableError
 from facecrop.index import read_columns, read_table, write_atomic
-from facecrop.shards import as_numbers
 from facecrop.storage import is_remote, on_disk, read_range
 
 FACTS = Path(".store", "tars.json")

@@ -15,9 +15,9 @@ from fnmatch import fnmatchcase
 from typing import IO, Any, Self, cast
 
 from facecrop.errors import StoreError
-from facecrop.objectfiles import Ranges, Text, Waiting
-from facecrop.objects import Facts, asked, facts_of, number_of, system
-from facecrop.urls import Url
+from facecrop.storage.objectfiles import Ranges, Text, Waiting
+from facecrop.storage.objects import Facts, asked, facts_of, number_of, system
+from facecrop.storage.urls import Url
 
 _WHOLE = 8 << 20
 """Objects up to this many bytes are read in one request, whatever part of them is asked for."""

@@ -23,10 +23,10 @@ from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
 from facecrop.errors import ConfigError
-from facecrop.folders import put_in_place
-from facecrop.listing import Entry, File, Told, files_below, listed, on_disk, seen, teller
-from facecrop.objects import EXTRAS
-from facecrop.remote import Remote, as_remote
+from facecrop.storage.folders import put_in_place
+from facecrop.storage.listing import Entry, File, Told, files_below, listed, on_disk, seen, teller
+from facecrop.storage.objects import EXTRAS
+from facecrop.storage.remote import Remote, as_remote
 
 __all__ = [
     "Entry", "File", "Place", "Told", "check_shared", "files_below", "is_remote", "listed", "local",

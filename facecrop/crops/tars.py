@@ -7,8 +7,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from facecrop.crops import SHARDS_SCHEMA
-from facecrop.places import Places
-from facecrop.shards import BLOCK, END, key_of, member, member_bytes, name_of
+from facecrop.crops.places import Places
+from facecrop.crops.shards import BLOCK, END, key_of, member, member_bytes, name_of
 
 _BUFFER = 1 << 20
 
