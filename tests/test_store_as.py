@@ -12,12 +12,13 @@ from runs import content, recipe, rows, run, trust
 from shard_runs import sharded, write_quirks
 from small_run import write_people
 
+from facecrop.commands.home import Home
 from facecrop.commands.merge import merge
 from facecrop.crops import SHARDS_FILE, crop_data
 from facecrop.crops.spool import FOLDER as WAITING
 from facecrop.crops.spool import Spool
 from facecrop.errors import ConfigError, StoreError
-from facecrop.index import read_table
+from facecrop.index import INDEX_FILE, read_table
 from facecrop.storage import files_below, place, read_range
 
 SIZE = 5
@@ -358,3 +359,26 @@ def test_what_others_put_beside_tars_is_left_alone(raw: Path, tmp_path: Path) ->
     run(raw, out, recipe=recipe(FakeDetector(level=FACE - 40), margin=0.4))
     run(raw, out, store_as="files")
     assert all(path.read_text() == "mine" for path in mine)
+
+
+def test_a_dataset_asks_itself_how_it_keeps_crops_before_it_asks_its_shards(
+    raw: Path, tmp_path: Path
+) -> None:
+    files = 'store_as = "files"\n'
+    assert Home.known(tmp_path, [None, files]) == Home("files")
+    assert Home.known(tmp_path, [None, 'store_as = "shards"\nshard_size = 7\n']) == Home(
+        "shards", 7
+    )
+    out = in_tars(raw, tmp_path / "out")
+    assert Home.known(out, [files]) == Home("shards", SIZE)
+
+
+def test_a_reader_in_object_storage_finds_crops_that_have_left_their_tars(raw: Path) -> None:
+    out = place("memory://left-their-tars/out")
+    in_tars(raw, out, engine="serial")
+    image = read_table(out / INDEX_FILE, ["image"])["image"].drop_null()[0].as_py()
+    held = crop_data(out / image)
+    run(raw, out, engine="serial", store_as="files")
+    assert crop_data(out / image) == held
+    in_tars(raw, out, engine="serial")
+    assert crop_data(out / image) == held

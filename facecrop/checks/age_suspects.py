@@ -22,7 +22,7 @@ from facecrop.checks.outoffold import (
 )
 from facecrop.checks.rows import numbers
 from facecrop.checks.suspect_years import doubt_years
-from facecrop.checks.suspects import FEWEST, Doubt, doubt, evidence, pool
+from facecrop.checks.suspects import FEWEST, OF_PERSONS, Doubt, doubt, evidence, pool
 from facecrop.index import AGE_GROUPS
 from facecrop.labels.ages import OLDEST, AgePolicy
 
@@ -88,7 +88,7 @@ def _groups(material: Material) -> _Groups | None:
     given = codes(material.labels["age_group"], AGE_GROUPS, said.rows)
     people = people_of(material, said.rows)
     labels = given[people.first]
-    found = doubt(evidence(said.log_p, given, people.person, people.kind), labels)
+    found = doubt(evidence(said.log_p, given, people.person, people.kind), labels, OF_PERSONS)
     return _Groups(said.rows, people, labels, found)
 
 
@@ -137,7 +137,7 @@ def _wrong_years(
             paths_of(material, shown),
             f"labelled {age} years{words[0]}, seen as {seen:.0f} ± {spread:.0f}{words[1]} "
             f"in {len(pictures)} pictures",
-            round(float(found.wrong[person]), 4),
+            float(found.wrong[person]),
             issue_key(CHECK.name, *identities(material, shown), str(age)),
             (proposal,),
             {"labelled": float(age), "seen": round(seen, 1), "error": round(spread, 1)}
@@ -162,7 +162,7 @@ def _wrong_groups(
             groups.people.names[person],
             paths_of(material, rows),
             f"labelled {AGE_GROUPS[was]}, seen as {AGE_GROUPS[now]} in {len(rows)} pictures",
-            round(float(groups.found.wrong[person]), 4),
+            float(groups.found.wrong[person]),
             issue_key(CHECK.name, *identities(material, rows), AGE_GROUPS[was]),
             (Proposal("age_group", AGE_GROUPS[was], AGE_GROUPS[now]),),
             _facts(shares),

@@ -17,12 +17,16 @@ from facecrop.crops import crop_data
 from facecrop.engines.each import Each, InThreads
 from facecrop.fragments import Entry
 from facecrop.images.codec import decode
-from facecrop.labels.groups import Groups, Link, Rows
+from facecrop.labels.groups import MIRRORED, Groups, Link, Rows
 from facecrop.labels.split_table import content_digests, digest_links
 
 _REMEMBERED = 8192
 """Pictures kept in memory, 9 kB each."""
 _KEPT_TOGETHER = 4096
+_NEAR, _LESS = 4, 0.05
+"""Bits by which hashes of strangers hardly ever differ less, and by how much less pairs with such
+hashes may agree: crops differ by more than the photographs where a background was painted over. Of
+27,814 promising pairs of drawn strangers 211 have such hashes; the most alike agree by 0.82."""
 _NONE = -1.0
 """The agreement where a picture is missing."""
 _AT_ONCE = 256
@@ -65,7 +69,8 @@ def find_duplicates(
             compared before is not compared again.
         persons: (N,) a number for each record's person.
         radius: Bits by which hashes of candidates differ, at most.
-        least_agreement: Agreement of registered pixels that is proof.
+        least_agreement: Agreement of registered pixels that is proof; 0.05 less where the hashes of
+            the photographs are next to equal.
         each: Looks at pictures; None: threads of this process.
         report: Called with pictures sketched, or pairs compared, and all of them.
     """
@@ -75,6 +80,8 @@ def find_duplicates(
         groups.join(int(persons[link.first]), int(persons[link.second]))
     hashed = np.flatnonzero(pc.is_valid(index["phash"]).to_numpy())
     hashes = index["phash"].drop_null().to_numpy().astype(np.uint64)
+    of_row = np.zeros(len(persons), np.uint64)
+    of_row[hashed] = hashes
     compared = _Compared(out, index, each or InThreads())
     candidates, done, total, used = 0, 0, 0, radius
     sketches = Sketches(out, compared.digests, compared.draw, report)
@@ -96,7 +103,9 @@ def find_duplicates(
             ]
             scores = compared.scores(open_pairs, mirror=mirror)
             for (one, two), found in zip(open_pairs, scores, strict=True):
-                if found >= least_agreement and groups.join(int(persons[one]), int(persons[two])):
+                apart = of_row[one] ^ of_row[two] ^ (MIRRORED if mirror else np.uint64(0))
+                enough = least_agreement - (_LESS if int(apart).bit_count() <= _NEAR else 0)
+                if found >= enough and groups.join(int(persons[one]), int(persons[two])):
                     kind = "mirror" if mirror else "pixels"
                     links.append(Link(one, two, kind, round(found, 3)))
             done += len(part)

@@ -7,7 +7,7 @@ import numpy as np
 from facecrop.checks.check import Check, Issue, Proposal, issue_key
 from facecrop.checks.material import Material
 from facecrop.checks.outoffold import codes, identities, paths_of, people_of, read_said
-from facecrop.checks.suspects import doubt, evidence
+from facecrop.checks.suspects import OF_PERSONS, doubt, evidence
 from facecrop.index import GENDERS
 
 
@@ -19,7 +19,7 @@ def _find(material: Material) -> Iterator[Issue]:
     given = codes(material.labels["gender"], GENDERS, said.rows)
     people = people_of(material, said.rows)
     labels = given[people.first]
-    found = doubt(evidence(said.log_p, given, people.person, people.kind), labels)
+    found = doubt(evidence(said.log_p, given, people.person, people.kind), labels, OF_PERSONS)
     for person in np.flatnonzero(found.wrong > material.limits.suspect).tolist():
         was = int(labels[person])
         now = 1 - was  # of two
@@ -36,7 +36,7 @@ def _find(material: Material) -> Iterator[Issue]:
             paths_of(material, rows),
             f"labelled {GENDERS[was]}, seen as {GENDERS[now]} in {against} of {votes} predictions "
             f"of {len(pictures)} pictures",
-            round(chance, 4),
+            chance,
             issue_key(CHECK.name, *identities(material, rows), GENDERS[was]),
             (Proposal("gender", GENDERS[was], GENDERS[now]),),
             {

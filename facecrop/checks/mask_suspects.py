@@ -37,7 +37,7 @@ def _single(material: Material) -> Iterator[Issue]:
             material.index["profile"][row].as_py(),
             paths_of(material, rows),
             f"labelled {MASKS[was]}, seen as {MASKS[now]} in {against} of {votes} predictions",
-            round(float(found.wrong[place]), 4),
+            float(found.wrong[place]),
             issue_key(SUSPECT.name, *identities(material, rows), MASKS[was]),
             (_correction(material, row, MASKS[was], MASKS[now]),),
             {
@@ -63,7 +63,7 @@ def _swapped(material: Material) -> Iterator[Issue]:
             paths_of(material, rows),
             f"{names[0]!r} is labelled {first} and seen as {second}, "
             f"{names[1]!r} is labelled {second} and seen as {first}",
-            round(float(found.exchanged[number]), 4),
+            float(found.exchanged[number]),
             issue_key(SWAPPED.name, *identities(material, rows), *sorted((first, second))),
             _exchange(material, rows, first, second),
             {

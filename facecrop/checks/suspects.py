@@ -35,6 +35,10 @@ _STEPS = 100
 _STILL = 1e-6
 _HOLD = 0.1
 """Precision by which weights are held at those of a plain mean. Weak: it only keeps them finite."""
+OF_PERSONS = 3.0
+"""The same for evidence about persons. A model that errs alike in all pictures of somebody looks
+just as if the label were wrong, and of some hundred people nothing else tells the two apart: larger
+weights would make every error of the model a wrong label, and be sure of it."""
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -77,9 +81,9 @@ def pool(values: Floats, person: Ints, kind: Ints) -> tuple[Floats, Ints]:
 def evidence(log_p: Floats, given: Ints, person: Ints, kind: Ints) -> Floats:
     """Join the pictures of each person, discounted by how much they repeat each other.
 
-    n pictures whose errors correlate by r tell as much as n / (1 + (n - 1) r) independent ones.
-    What a person with the usual number of pictures is worth is learnt later; here, how much more
-    or less another number is.
+    n pictures whose errors correlate by r tell as much as n / (1 + (n - 1) r) independent ones. So
+    a plain mean over the kinds is what a person with the usual number of pictures is worth, as far
+    as the probabilities can be taken at their word; how far that is, is learnt later.
 
     Args:
         log_p: (N, C) of each picture, mean 0 over the classes.
@@ -94,10 +98,12 @@ def evidence(log_p: Floats, given: Ints, person: Ints, kind: Ints) -> Floats:
     alike = _alike(np.take_along_axis(log_p, given[:, None], 1)[:, 0], given, person, kind)
     worth = sizes / (1 + np.maximum(sizes - 1, 0) * alike)
     usual = [np.median(one[one > 0]) if one.any() else 1.0 for one in worth.T]
-    return np.asarray(means * (worth / np.array(usual))[:, :, None], np.float64)
+    pictures = float(np.median(sizes.sum(axis=1))) if len(sizes) else 1.0
+    person_s = pictures / (1 + (pictures - 1) * alike)
+    return np.asarray(means * (person_s * worth / np.array(usual))[:, :, None], np.float64)
 
 
-def doubt(features: Floats, given: Ints) -> Doubt:
+def doubt(features: Floats, given: Ints, hold: float = _HOLD) -> Doubt:
     """Work out how probable it is that each label is wrong.
 
     The truth follows a softmax of the features, weighted by kind; labels follow the truth but for
@@ -109,6 +115,8 @@ def doubt(features: Floats, given: Ints) -> Doubt:
     Args:
         features: (P, G, C) evidence for each class in G kinds of picture, about log-probabilities.
         given: (P,) labels in [0, C).
+        hold: How strongly the features are taken at their word, as log-probabilities whose mean
+            over the kinds is what is known: `OF_PERSONS` where they are `evidence`.
 
     Raises:
         MissingExtraError: cleanlab is not installed.
@@ -130,9 +138,9 @@ def doubt(features: Floats, given: Ints) -> Doubt:
     start = _even(_START, len(classes))
     kinds = features.shape[1]
     rest = np.append(np.full(kinds, 1 / kinds), np.zeros(len(classes)))
-    first, _ = _learn(features[some], codes[some], rest, start, np.inf)
+    first, _ = _learn(features[some], codes[some], rest, start, np.inf, held=hold)
     counted = _confident(codes[some], _softmax(features[some], first))
-    at, found = _learn(features[some], codes[some], first, counted, _COUNTED_WORTH)
+    at, found = _learn(features[some], codes[some], first, counted, _COUNTED_WORTH, held=hold)
     truth[:, classes] = _softmax(features, at)
     noise[np.ix_(classes, classes)] = found
     joint = truth * noise[:, given].T
@@ -170,7 +178,7 @@ def _confident(given: Ints, truth: Floats) -> Floats:
 
 
 def _learn(
-    features: Floats, given: Ints, at: Floats, guess: Floats, worth: float
+    features: Floats, given: Ints, at: Floats, guess: Floats, worth: float, *, held: float
 ) -> tuple[Floats, Floats]:
     """Return the softmax behind the labels, (G + C,) weights and biases, and the noise, (C, C).
 
@@ -184,10 +192,11 @@ def _learn(
             the other, and what was begun with stays.
         guess: (C, C) noise.
         worth: How many labels of each class the guess is worth; infinite: it stays.
+        held: Precision of the weights.
     """
     total, kinds, count = features.shape
     rest = np.append(np.full(kinds, 1 / kinds), np.zeros(count))
-    hold = np.diag(np.append(np.full(kinds, _HOLD), np.full(count, _HOLD_BIAS)))
+    hold = np.diag(np.append(np.full(kinds, held), np.full(count, _HOLD_BIAS)))
     hold[:kinds, :kinds] += _HOLD_APART * (np.eye(kinds) - 1 / kinds)
     noise = guess
     design = np.concatenate(

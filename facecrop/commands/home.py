@@ -44,9 +44,9 @@ class Home:
             out: The dataset.
             cards: What shards say of themselves; the first that says anything is asked first.
         """
-        said = [tomllib.loads(text) for text in cards if text]
         if (out / CARD_FILE).exists():
-            said.append(read_toml(out / CARD_FILE))
+            return cls.of(read_toml(out / CARD_FILE))
+        said = [tomllib.loads(text) for text in cards if text]
         return cls.of(said[0]) if said else cls(SHARDS if in_tars(out) else FILES)
 
     def asked(self, store_as: str | None, most: int | None) -> "Home":

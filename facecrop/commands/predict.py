@@ -111,7 +111,7 @@ def predict(
 
     _check_files(out, submission)
     if unknown := [name for name in tta or () if name not in TTA]:
-        raise no_such("test-time augmentation", unknown[0], list(TTA))
+        raise no_such("test-time augmentation", unknown[0], [*TTA, "none (alone)"])
     if bins not in BINS:
         raise no_such("kind of bins", bins, list(BINS))
     data, layout = competition_folder(local(data), layout)

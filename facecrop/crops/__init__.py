@@ -56,21 +56,25 @@ def crop_data(file: Path) -> bytes:
     Raises:
         OSError: It is not there, or cannot be read.
     """
-    for folder in file.parents:
-        if folder.name != FOLDER:
-            continue
-        out = folder.parent
-        stamp = _stamp(out)
-        if stamp is None:
-            continue
-        image = file.relative_to(out).as_posix()
+    while True:
+        out, stamp = _dataset_of(file)
         try:
-            return _tars(out, stamp).read(image)
+            if out is None or stamp is None:
+                return file.read_bytes()
+            return _tars(out, stamp).read(file.relative_to(out).as_posix())
         except FileNotFoundError:
-            if _stamp(out, fresh=True) == stamp:
+            _remote_stamp.cache_clear()  # else the old answer would be given for a while
+            if out is None or _stamp(out, fresh=True) == stamp:
                 raise
-        return crop_data(file)  # the dataset was brought up to date meanwhile
-    return file.read_bytes()
+        # The dataset was brought up to date meanwhile.
+
+
+def _dataset_of(file: Path) -> tuple[Path | None, tuple[int, int, int] | None]:
+    """Return the dataset of a crop, and what tells its table of places from others, if any."""
+    datasets = [folder.parent for folder in file.parents if folder.name == FOLDER]
+    stamps = ((out, _stamp(out)) for out in datasets)
+    nearest = (datasets[0], None) if datasets else (None, None)
+    return next((one for one in stamps if one[1] is not None), nearest)
 
 
 def in_tars(out: Path) -> bool:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from facecrop.crops import FOLDER, SHARDS_FILE, in_tars, spool
 from facecrop.crops.shards import as_numbers
-from facecrop.errors import TableError
+from facecrop.errors import StoreError, TableError
 from facecrop.index import read_columns, read_table, write_atomic
 from facecrop.storage import is_remote, on_disk, read_range
 
@@ -126,7 +126,15 @@ class Places:
             return self.out / name
         copy = Path(self._copies.name, name.replace("/", "-"))
         if not copy.exists():
-            copy.write_bytes((self.out / name).read_bytes())
+            data = (self.out / name).read_bytes()
+            try:
+                copy.write_bytes(data)
+            except OSError as error:
+                copy.unlink(missing_ok=True)
+                raise StoreError(
+                    f"{copy.parent} cannot hold a copy of {self.out / name} "
+                    f"({error.strerror or error}); set TMPDIR to a folder with more room"
+                ) from None
         return copy
 
     def _of_tars(self, *, verify: bool) -> Iterator[_Rows]:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 from uuid import uuid4
 
 from facecrop.errors import ConfigError
@@ -40,6 +40,7 @@ Place = Path
 _FOOTER = 1 << 16
 """Bytes that pyarrow reads of the end of a Parquet file before anything else."""
 _URL = re.compile(r"(?P<kind>[A-Za-z][A-Za-z0-9+.-]+):(?:/(?P<rest>.*))?", re.DOTALL)
+_SLASHLESS = re.compile(r"(s3a?|gs|gcs|memory):[^/]", re.IGNORECASE)
 _ALIASES = {"s3a": "s3", "gcs": "gs"}
 
 
@@ -57,6 +58,11 @@ def place(where: str | os.PathLike[str] | Remote) -> Path:
     text = os.fspath(where)
     url = _URL.fullmatch(text)
     if url is None:
+        if _SLASHLESS.match(text) and not Path(text).exists():
+            kind, _, rest = text.partition(":")
+            raise ConfigError(
+                f"{text!r} is no URL; write {kind}://{rest}, or ./{text} for a folder"
+            )
         return Path(text).expanduser() if text.startswith("~") else Path(text)
     kind, rest = url["kind"].lower(), (url["rest"] or "").lstrip("/")
     kind = _ALIASES.get(kind, kind)
@@ -228,17 +234,17 @@ def whither(start: Path, text: str) -> Path:
 def _local(text: str, rest: str) -> Path:
     if not rest.startswith("/"):  # file:/folder, as `Path` leaves it
         return Path(unquote(f"/{rest}"))
-    parts = urlsplit(text)
-    if parts.netloc not in ("", "localhost"):
-        raise ConfigError(f"{text!r} names the machine {parts.netloc!r}; write file:///folder")
-    return Path(unquote(parts.path))
+    machine, _, path = rest.removeprefix("/").partition("/")  # of file://machine/folder
+    if machine not in ("", "localhost"):
+        raise ConfigError(f"{text!r} names the machine {machine!r}; write file:///folder")
+    return Path(unquote(f"/{path}"))
 
 
 def _unknown(text: str, kind: str) -> Path:
     if "://" not in text and (":/" not in text or Path(text.partition("/")[0]).exists()):
         return Path(text)  # the name of a file may have a colon
     known = ["file", *EXTRAS]
-    near = get_close_matches(kind, known, n=1)
+    near = get_close_matches(kind, known, n=1, cutoff=0.5)
     hint = f" Did you mean {near[0]}://?" if near else ""
     raise ConfigError(
         f"{text!r}: no storage named {kind!r}.{hint} Choose from: "

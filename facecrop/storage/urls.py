@@ -12,6 +12,8 @@ _COPY = {
     "gs": ("gcloud storage rsync -r {} FOLDER", "gcloud storage cp {} FOLDER"),
 }
 """What copies a folder, and a file."""
+_FILES = (".csv", ".json", ".onnx", ".parquet", ".png", ".pt", ".toml", ".xlsx")
+"""Of files that a command reads or writes; a folder's name may have a dot, too."""
 
 
 class Url:
@@ -39,7 +41,7 @@ class Url:
     def elsewhere(self) -> str:
         """What is said where only a disk of this machine will do."""
         run = _COPY.get(self.kind)
-        how = f"; run: {run[bool(self.suffix)].format(self)}" if run else ""
+        how = f"; run: {run[self.suffix in _FILES].format(self)}" if run else ""
         return f"{self} is in object storage, and this needs it on a disk of this machine{how}"
 
     @property

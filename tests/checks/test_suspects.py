@@ -8,7 +8,7 @@ from hypothesis import given as random_cases
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from facecrop.checks.suspects import FEWEST, Doubt, doubt, evidence, pool
+from facecrop.checks.suspects import FEWEST, OF_PERSONS, Doubt, doubt, evidence, pool
 from facecrop.errors import MissingExtraError
 
 DISTANCE = 5.0
@@ -55,6 +55,32 @@ def test_a_lean_of_the_model_towards_one_class_is_seen_through() -> None:
     leaning = features + np.array([1.5, -1.5])
     doubted = doubt(leaning, given).wrong > 0.5
     assert (doubted != (doubt(features, given).wrong > 0.5)).mean() < 0.005
+
+
+def fooled(people: int, rate: float, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Evidence of a model that takes one in twenty for the other kind, and is half as sure then."""
+    rng = np.random.default_rng(seed)
+    truth = rng.integers(0, 2, people)
+    wrong, errs = rng.random(people) < rate, rng.random(people) < 0.05
+    odds = np.abs(2.5 + 1.5 * rng.standard_normal(people)) * np.where(truth == 1, 1, -1)
+    odds *= np.where(errs, -0.5, 1)
+    return np.stack([-odds, odds], axis=1)[:, None, :] / 2, np.where(wrong, 1 - truth, truth), wrong
+
+
+def test_what_a_model_errs_in_of_persons_is_not_all_taken_for_wrong_labels() -> None:
+    hits, found, claimed = np.zeros(2), np.zeros(2), np.zeros(2)
+    all_wrong = 0
+    for seed in range(12):
+        features, given, wrong = fooled(300, 0.05, seed)
+        all_wrong += int(wrong.sum())
+        for way, said in enumerate((doubt(features, given), doubt(features, given, OF_PERSONS))):
+            sure = said.wrong > 0.5
+            hits[way] += (sure & wrong).sum()
+            found[way] += sure.sum()
+            claimed[way] += said.wrong.sum()
+    free, held = hits / found
+    assert held > free + 0.05
+    assert abs(claimed[1] - all_wrong) < 0.6 * abs(claimed[0] - all_wrong)
 
 
 def test_noise_is_told_apart_by_class() -> None:

@@ -209,6 +209,7 @@ def test_a_place_travels_to_another_process(empty: Path) -> None:
         ("memory://a/b", "memory://a/b"),
         ("file:///a%20b/c", "/a b/c"),
         ("file:/a", "/a"),
+        ("file:///a#b?c", "/a#b?c"),
         ("a/b", "a/b"),
         ("../a", "../a"),
         ("C:\\Users\\a", "C:\\Users\\a"),
@@ -233,7 +234,9 @@ def test_a_tilde_is_the_home_folder() -> None:
     ("text", "said"),
     [
         ("se3://bucket/a", "no storage named 'se3'. Did you mean s3://?"),
+        ("s4://bucket/a", "Did you mean s3://?"),
         ("https://host/a", "no storage named 'https'"),
+        ("s3:bucket/a", "is no URL; write s3://bucket/a, or ./s3:bucket/a for a folder"),
         ("s3://", "names no place; write s3://bucket/folder"),
         ("s3://bucket/../a", "names no place; write s3://bucket/folder"),
         ("file://host/a", "names the machine 'host'"),
