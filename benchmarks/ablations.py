@@ -21,11 +21,11 @@ from ablations_rule import RULE, Difference, compared, paired, pooled_deviation
 from reuse import refuse_another, trained_run
 
 from facecrop.commands.demo import demo
-from facecrop.commands.predict import predict
-from facecrop.commands.preprocess import preprocess
-from facecrop.commands.relabel import relabel
+from facecrop.commands.predict.command import predict
+from facecrop.commands.preprocess.command import preprocess
+from facecrop.commands.relabel.command import relabel
 from facecrop.commands.split import split
-from facecrop.commands.vote import vote
+from facecrop.commands.vote.command import vote
 from facecrop.labels.certificate import split_files
 from facecrop.labels.splits import SplitSettings
 from facecrop.training.agreement import accuracy, macro_f1

@@ -25,7 +25,7 @@ import pyarrow as pa
 
 from facecrop.checks.check import Check, Issue, Proposal, issue_key
 from facecrop.checks.material import Material
-from facecrop.commands.audit_page import write_audit_page
+from facecrop.commands.audit.page import write_audit_page
 from facecrop.demo.people import draw_person
 from facecrop.demo.portrait import portraits
 from facecrop.images.codec import encode

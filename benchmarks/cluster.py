@@ -20,7 +20,7 @@ from pathlib import Path
 from drawn import draw
 
 from facecrop.commands.merge import merge
-from facecrop.commands.preprocess import preprocess
+from facecrop.commands.preprocess.command import preprocess
 from facecrop.images.models import ModelStore
 
 

@@ -24,7 +24,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from facecrop.commands.preprocess import preprocess
+from facecrop.commands.preprocess.command import preprocess
 from facecrop.config import validate
 from facecrop.images.findings import Boxes
 from facecrop.images.frames import Box

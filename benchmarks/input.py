@@ -25,7 +25,7 @@ import torch
 from drawn import draw
 from timm.data import create_dataset, create_loader
 
-from facecrop.commands.preprocess import preprocess
+from facecrop.commands.preprocess.command import preprocess
 from facecrop.commands.split import split
 from facecrop.images.codec import decode_crop
 from facecrop.images.recipe import load_recipe

@@ -102,7 +102,7 @@ def render_alone(raw: Path, out: Path, processes: int) -> tuple[float, float]:
     Returns:
         Wall seconds and CPU seconds, starting and ending the processes included, and a sync.
     """
-    from facecrop.commands.ledger import Ledger
+    from facecrop.commands.preprocess.ledger import Ledger
 
     sides = [f"crop_{side}" for side in ("x0", "y0", "x1", "y1")]
     rows = Ledger(out).previous().select(["path", *sides]).to_pylist()

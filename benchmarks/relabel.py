@@ -34,7 +34,7 @@ import sys
 from pathlib import Path
 opened = []
 sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event == "open" else None)
-from facecrop.commands.relabel import relabel
+from facecrop.commands.relabel.command import relabel
 result = relabel(Path(sys.argv[1]), manifests=[sys.argv[2]], set_policy="threshold-58")
 assert result.rows == 1000, result.rows
 pictures = [path for path in opened if path.endswith((".jpg", ".jpeg", ".png"))]
@@ -47,7 +47,7 @@ MILLION = (
     """
 import sys
 from pathlib import Path
-from facecrop.commands.relabel import relabel
+from facecrop.commands.relabel.command import relabel
 result = relabel(Path(sys.argv[1]), manifests=[sys.argv[2]], skip_missing=True)
 print(f"{result.rows} rows applied, {result.skipped} skipped")
 """

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from facecrop.commands.train import train
+from facecrop.commands.train.command import train
 from facecrop.config import plain
 from facecrop.training.presets import load_preset
 from facecrop.training.runs import Run, open_run

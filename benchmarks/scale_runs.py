@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from scale_files import pretend
 
-from facecrop.commands.known import LEDGER_SCHEMA
+from facecrop.commands.preprocess.known import LEDGER_SCHEMA
 
 SHARDS = 8
 GROUP = 1 << 12
@@ -29,7 +29,7 @@ def _raw(out: Path) -> Path:
 
 def run_over(out: Path, rows: int, *, changed: int = 0, shard: Any = None) -> Any:
     """Return a run over pictures that are on no disk."""
-    from facecrop.commands.preprocess_run import Run
+    from facecrop.commands.preprocess.run import Run
     from facecrop.images.recipe import load_recipe
 
     raw = _raw(out)
@@ -43,7 +43,7 @@ def run_over(out: Path, rows: int, *, changed: int = 0, shard: Any = None) -> An
 
 
 def resume(out: Path, rows: int) -> str:
-    from facecrop.commands.preprocess import preprocess
+    from facecrop.commands.preprocess.command import preprocess
 
     raw = _raw(out)
     pretend(raw, out, rows)
@@ -54,7 +54,7 @@ def resume(out: Path, rows: int) -> str:
 
 
 def plan(out: Path, rows: int) -> str:
-    from facecrop.commands.preprocess import preprocess
+    from facecrop.commands.preprocess.command import preprocess
 
     raw = _raw(out)
     pretend(raw, out, rows, changed=1)
@@ -76,7 +76,7 @@ def first(out: Path, rows: int) -> str:
 
 
 def _worked(out: Path, run: Any, rows: int) -> str:
-    from facecrop.commands import preprocess_run
+    from facecrop.commands.preprocess import run as preprocess_run
     from facecrop.images.look.looker import Tally
     from facecrop.images.pipeline import Result
     from facecrop.images.rows import COLUMNS
@@ -110,7 +110,7 @@ def shards(out: Path, rows: int) -> str:
     """Make what shards leave for their merge, in another dataset."""
     from scale_tables import index_batches, state_of
 
-    from facecrop.commands.parts import Part
+    from facecrop.commands.preprocess.parts import Part
     from facecrop.labels.shards import Shard
 
     other = _sharded(out)

@@ -14,7 +14,7 @@ import pyarrow as pa
 from scale_files import EACH, crop_facts, folders, profile, raw_facts
 from scale_runs import first, merge, plan, resume, run_over, shards, update
 
-from facecrop.commands.known import STATE_FILE, STATE_SCHEMA
+from facecrop.commands.preprocess.known import STATE_FILE, STATE_SCHEMA
 from facecrop.index import INDEX_FILE, INDEX_SCHEMA, write_batches
 
 WORN = {"incorrect_mask": "incorrect", "normal": "none"}
@@ -120,7 +120,7 @@ def make(out: Path, rows: int) -> str:
 
 
 def relabel(out: Path, rows: int) -> str:
-    from facecrop.commands.relabel import relabel as command
+    from facecrop.commands.relabel.command import relabel as command
 
     manifest = out / "corrections.csv"
     people = -(-rows // EACH)
@@ -138,7 +138,7 @@ def relabel(out: Path, rows: int) -> str:
 
 
 def undo(out: Path, rows: int) -> str:
-    from facecrop.commands.relabel import relabel as command
+    from facecrop.commands.relabel.command import relabel as command
 
     return f"took back {len(command(out, undo=1).undone)} of {rows:,} rows' applications"
 
@@ -172,7 +172,7 @@ def verify(out: Path, rows: int) -> str:
 
 
 def stats(out: Path, rows: int) -> str:
-    from facecrop.commands.stats import stats as command
+    from facecrop.commands.stats.command import stats as command
 
     (summary,) = command(out, pixels=False).datasets
     return f"{summary.people:,} people, {summary.records:,} of {rows:,} records"

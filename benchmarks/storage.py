@@ -21,9 +21,9 @@ from typing import Any
 from drawn import draw
 from moto.server import ThreadedMotoServer
 
-from facecrop.commands.audit import audit
+from facecrop.commands.audit.command import audit
 from facecrop.commands.merge import merge
-from facecrop.commands.preprocess import preprocess
+from facecrop.commands.preprocess.command import preprocess
 from facecrop.commands.split import split
 from facecrop.storage import place
 

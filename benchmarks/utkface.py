@@ -24,7 +24,7 @@ import torch
 from reuse import trained_run
 from torch import Tensor
 
-from facecrop.commands.preprocess import preprocess
+from facecrop.commands.preprocess.command import preprocess
 from facecrop.index import AGE_GROUPS, GENDERS, INDEX_FILE, read_table
 from facecrop.labels.certificate import read_split
 from facecrop.training.intervals import interval

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from fakes import FakeDetector, FakeMatte
 
-from facecrop.commands.preprocess import PreprocessResult, preprocess
+from facecrop.commands.preprocess.command import PreprocessResult, preprocess
 from facecrop.images.choose.geometry import Crop
 from facecrop.images.look.cascade import Faces
 from facecrop.images.recipe import Look, Recipe

@@ -7,7 +7,7 @@ from typing import Any
 from fakes import draw, usual_face, write_png, write_profiles
 from runs import run
 
-from facecrop.commands.preprocess import PreprocessResult
+from facecrop.commands.preprocess.command import PreprocessResult
 
 SHARDS = Path(".store", "shards")
 IMAGES = 26

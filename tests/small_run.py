@@ -5,8 +5,8 @@ from pathlib import Path
 from fakes import write_png
 from made_datasets import texture
 
-from facecrop.commands.preprocess import preprocess
-from facecrop.commands.train import train
+from facecrop.commands.preprocess.command import preprocess
+from facecrop.commands.train.command import train
 from facecrop.config import override, validate
 from facecrop.training.runs import Run
 from facecrop.training.settings import TrainSettings

@@ -28,8 +28,9 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> dict[str, Callable[[Path, int], st
     monkeypatch.syspath_prepend(BENCHMARKS)
     monkeypatch.setattr(os, "scandir", os.scandir)
     monkeypatch.setattr(os, "stat", os.stat)
-    for name in ("known._SMALL_ROWS", "known._JOURNAL_ROWS", "known.WINDOW", "streams.WINDOW"):
-        monkeypatch.setattr(f"facecrop.commands.{name}", PART)
+    for name in ("_SMALL_ROWS", "_JOURNAL_ROWS", "WINDOW"):
+        monkeypatch.setattr(f"facecrop.commands.preprocess.known.{name}", PART)
+    monkeypatch.setattr("facecrop.commands.streams.WINDOW", PART)
     monkeypatch.setattr("facecrop.labels.raw._PACKED_ROWS", PART)
     monkeypatch.setattr(import_module("scale_runs"), "GROUP", PART)
     found: dict[str, Callable[[Path, int], str]] = import_module("scale_tables").WORK

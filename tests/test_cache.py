@@ -7,7 +7,7 @@ import pytest
 from program import typed
 from small_run import LOSSLESS, small_dataset, small_run, write_people
 
-from facecrop.commands.audit import audit
+from facecrop.commands.audit.command import audit
 from facecrop.commands.cache import (
     FINDINGS,
     MEASURED,
@@ -17,7 +17,7 @@ from facecrop.commands.cache import (
     cache_prune,
     cache_size,
 )
-from facecrop.commands.preprocess import preprocess
+from facecrop.commands.preprocess.command import preprocess
 from facecrop.errors import StoreError, TableError
 from facecrop.store import Store
 from facecrop.training.pixels import FOLDER, open_pixels
@@ -30,7 +30,7 @@ KINDS = (FINDINGS, MEASURED, TRAINING, PREDICTION)
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A dataset that was audited, trained on, and whose run has judged other pictures."""
     pytest.importorskip("torch")
-    from facecrop.commands.predict import predict  # noqa: PLC0415 - torch
+    from facecrop.commands.predict.command import predict  # noqa: PLC0415 - torch
 
     folder = tmp_path_factory.mktemp("cache")
     _, out = small_dataset(folder)

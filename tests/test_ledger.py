@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facecrop.commands.ledger import LEDGER_SCHEMA, Ledger
+from facecrop.commands.preprocess.ledger import LEDGER_SCHEMA, Ledger
 from facecrop.commands.streams import Rows, held
 from facecrop.errors import StoreError, TableError
 from facecrop.images.rows import COLUMNS, Values

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facecrop.commands.ledger import LEDGER_SCHEMA
-from facecrop.commands.plan_run import RunPlan, plan_run
+from facecrop.commands.preprocess.ledger import LEDGER_SCHEMA
+from facecrop.commands.preprocess.plan import RunPlan, plan_run
 from facecrop.commands.streams import held
 from facecrop.errors import StoreError
 from facecrop.labels.raw import RawFile, Scan

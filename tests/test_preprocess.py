@@ -19,7 +19,7 @@ from fakes import (
 )
 from runs import content, index, recipe, rows, run
 
-from facecrop.commands.preprocess import check_rejects, preprocess
+from facecrop.commands.preprocess.command import check_rejects, preprocess
 from facecrop.engines.local import LocalEngine
 from facecrop.errors import ConfigError, DeviceError, LimitError, StoreError
 from facecrop.images.codec import decode
@@ -279,7 +279,7 @@ def test_a_picture_that_hangs_its_worker_is_a_row_with_its_own_reason(
     victim = next(raw.rglob("mask1.png"))
     write_png(victim, mark(draw(face=usual_face())))
     impatient = partial(LocalEngine, timeout_s=3.0)
-    monkeypatch.setattr("facecrop.commands.preprocess_work.LocalEngine", impatient)
+    monkeypatch.setattr("facecrop.commands.preprocess.work.LocalEngine", impatient)
     slow = recipe(SlowFinder(seconds=600, marked_only=True), background=False)
     run(raw, tmp_path / "out", recipe=slow, workers=1)
     reasons = {row["name"]: row["reason"] for row in rows(tmp_path / "out")}

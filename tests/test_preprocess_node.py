@@ -8,9 +8,9 @@ import pytest
 from fakes import write_profiles
 from runs import recipe
 
-from facecrop.commands.preprocess import preprocess
-from facecrop.commands.preprocess_node import OnNode, surroundings
-from facecrop.commands.preprocess_work import Means
+from facecrop.commands.preprocess.command import preprocess
+from facecrop.commands.preprocess.node import OnNode, surroundings
+from facecrop.commands.preprocess.work import Means
 from facecrop.errors import ConfigError, WeightsError
 from facecrop.images.job import Job, Weight
 from facecrop.images.models import ModelStore

@@ -11,7 +11,7 @@ from fakes import write_profiles
 from pydantic import ValidationError
 from runs import content, trust
 
-from facecrop.commands.preprocess import preprocess
+from facecrop.commands.preprocess.command import preprocess
 from facecrop.config import Settings, fingerprint, manifests_dir, plain, validate
 from facecrop.errors import ConfigError, MissingExtraError
 from facecrop.images.look.finder import Finder

@@ -13,9 +13,9 @@ from runs import content, recipe, run, trust
 from shard_runs import IMAGES, SHARDS, shard, sharded, write_quirks
 
 from facecrop.commands.cache import FINDINGS, cache_prune, cache_size
-from facecrop.commands.known import LEDGER_SCHEMA, read_rows
-from facecrop.commands.memory import Memory
 from facecrop.commands.merge import merge
+from facecrop.commands.preprocess.known import LEDGER_SCHEMA, read_rows
+from facecrop.commands.preprocess.memory import Memory
 from facecrop.errors import StoreError, TableError
 from facecrop.labels.shards import Shard
 
@@ -28,7 +28,7 @@ def raw(tmp_path: Path) -> Path:
 @pytest.fixture
 def exact_times(monkeypatch: pytest.MonkeyPatch) -> None:
     """Trust the times of files however short before a scan they were written."""
-    monkeypatch.setattr("facecrop.commands.plan_run._TRUST_NS", 0)
+    monkeypatch.setattr("facecrop.commands.preprocess.plan._TRUST_NS", 0)
 
 
 def test_a_run_over_the_whole_takes_over_what_shards_have_done(raw: Path, tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from runs import content, recipe, rows, run, trust
 from shard_runs import sharded, write_quirks
 from small_run import write_people
 
-from facecrop.commands.home import Home
 from facecrop.commands.merge import merge
+from facecrop.commands.preprocess.home import Home
 from facecrop.crops import SHARDS_FILE, crop_data
 from facecrop.crops.spool import FOLDER as WAITING
 from facecrop.crops.spool import Spool

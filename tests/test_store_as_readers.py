@@ -20,13 +20,13 @@ from PIL import Image
 from runs import content, rows, run
 from small_run import LOSSLESS, small_dataset
 
-from facecrop.commands.audit import audit
-from facecrop.commands.audit_serve import serve_audit
-from facecrop.commands.contact import write_contact
-from facecrop.commands.export import export
-from facecrop.commands.preprocess import preprocess
-from facecrop.commands.relabel import relabel
-from facecrop.commands.stats import stats
+from facecrop.commands.audit.command import audit
+from facecrop.commands.audit.serve import serve_audit
+from facecrop.commands.contact.command import write_contact
+from facecrop.commands.exports.command import export
+from facecrop.commands.preprocess.command import preprocess
+from facecrop.commands.relabel.command import relabel
+from facecrop.commands.stats.command import stats
 from facecrop.crops import SHARDS_FILE
 from facecrop.crops.shards import header, key_of
 from facecrop.errors import ConfigError, TableError

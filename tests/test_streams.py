@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facecrop.commands import streams
-from facecrop.commands.known import LEDGER_SCHEMA, Known
-from facecrop.commands.obsolete import remove_obsolete, replaced
+from facecrop.commands.preprocess.known import LEDGER_SCHEMA, Known
+from facecrop.commands.preprocess.obsolete import remove_obsolete, replaced
+from facecrop.commands.preprocess.targets import Targets
 from facecrop.commands.streams import (
     Along,
     Rows,
@@ -21,7 +22,6 @@ from facecrop.commands.streams import (
     paired,
     rebatched,
 )
-from facecrop.commands.targets import Targets
 from facecrop.errors import StoreError, TableError
 from facecrop.index import INDEX_FILE, write_table
 from facecrop.labels.paths import crop_names
@@ -173,15 +173,15 @@ def test_journals_of_any_size_tell_the_same(
     assert dict(zip(*whole.to_pydict().values(), strict=True)) == {
         "a": 0, "b": 1, "c": 1, "d": 1, "g": 2, "h": 2, "i": 2, "j": 0,
     }  # fmt: skip
-    monkeypatch.setattr("facecrop.commands.known._SMALL_ROWS", 0)
-    monkeypatch.setattr("facecrop.commands.known._JOURNAL_ROWS", 2)
+    monkeypatch.setattr("facecrop.commands.preprocess.known._SMALL_ROWS", 0)
+    monkeypatch.setattr("facecrop.commands.preprocess.known._JOURNAL_ROWS", 2)
     assert pa.concat_tables(Known(tmp_path)(["path", "width"])).equals(whole)
 
 
 def test_a_large_journal_with_wrong_bytes_ends_the_command_and_is_gone_for_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("facecrop.commands.known._SMALL_ROWS", 0)
+    monkeypatch.setattr("facecrop.commands.preprocess.known._SMALL_ROWS", 0)
     path = tmp_path / ".store" / "rows" / "large.parquet"
     path.parent.mkdir(parents=True)
     write_table(known([f"{number:05}" for number in range(3000)], status="ok"), path)
@@ -205,7 +205,7 @@ def test_an_index_that_was_put_in_another_order_is_named(tmp_path: Path) -> None
 def test_only_crops_that_no_record_has_are_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few: int
 ) -> None:
-    monkeypatch.setattr("facecrop.commands.obsolete._FEW", few)
+    monkeypatch.setattr("facecrop.commands.preprocess.obsolete._FEW", few)
 
     def table(images: dict[str, str | None]) -> Rows:
         return held(

@@ -15,11 +15,11 @@ from shard_runs import sharded, write_quirks
 from small_run import LOSSLESS, small_dataset
 
 from facecrop import tables
-from facecrop.commands.audit import audit
+from facecrop.commands.audit.command import audit
 from facecrop.commands.merge import merge
-from facecrop.commands.relabel import relabel
+from facecrop.commands.relabel.command import relabel
 from facecrop.commands.split import split
-from facecrop.commands.stats import stats
+from facecrop.commands.stats.command import stats
 from facecrop.errors import StoreError, TableError
 from facecrop.index import INDEX_FILE, read_batches, read_columns, read_names, read_table
 from facecrop.index import write_batches as write

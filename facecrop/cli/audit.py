@@ -15,7 +15,7 @@ from facecrop.errors import ConfigError, LimitError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from facecrop.commands.audit import AuditResult
+    from facecrop.commands.audit.command import AuditResult
     from facecrop.training.settings.train import Hide
 
 _MOST = 20
@@ -110,7 +110,7 @@ def audit(
     ] = False,
 ) -> None:
     """Find what is still wrong with a dataset, rank it, and write the page to repair it on."""
-    from facecrop.commands import audit as library  # noqa: PLC0415 - keeps --help fast
+    from facecrop.commands.audit import command as library  # noqa: PLC0415 - keeps --help fast
 
     where = console()
     refuse_alone(
@@ -183,7 +183,7 @@ def _decide(
     reason: str,
 ) -> None:
     from facecrop.checks.table import CHECKS  # noqa: PLC0415 - keeps --help fast
-    from facecrop.commands import audit as library  # noqa: PLC0415 - keeps --help fast
+    from facecrop.commands.audit import command as library  # noqa: PLC0415 - keeps --help fast
 
     def parts(words: Sequence[str]) -> tuple[list[str], list[str]]:
         checks = [word for word in words if word in {*CHECKS, "all"}]
@@ -204,7 +204,7 @@ def _decide(
 
 
 def _propose(where: "Console", result: "AuditResult", file: Path, *, quiet: bool) -> None:
-    from facecrop.commands import audit as library  # noqa: PLC0415 - keeps --help fast
+    from facecrop.commands.audit import command as library  # noqa: PLC0415 - keeps --help fast
 
     made = library.propose(result, file)
     if quiet:
@@ -235,7 +235,7 @@ def _train(
     hidden: "Hide | None" = None,
 ) -> str:
     from facecrop.cli.train import Reporter  # noqa: PLC0415 - keeps --help fast
-    from facecrop.commands import audit as library  # noqa: PLC0415 - keeps --help fast
+    from facecrop.commands.audit import command as library  # noqa: PLC0415 - keeps --help fast
 
     with Reporter(where, out, quiet=quiet) as report:
         if hidden is not None:
@@ -246,7 +246,7 @@ def _train(
 def _serve(where: "Console", out: Path) -> None:
     from threading import Event  # noqa: PLC0415 - only when asked for
 
-    from facecrop.commands.audit_serve import MANIFEST, serve_audit  # noqa: PLC0415 - keeps --help fast
+    from facecrop.commands.audit.serve import MANIFEST, serve_audit  # noqa: PLC0415 - keeps --help fast
 
     with serve_audit(out) as address:
         where.print(f"open:        {address}", soft_wrap=True)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from facecrop.checks.check import Issue
-    from facecrop.commands.audit import AuditResult
+    from facecrop.commands.audit.command import AuditResult
 
 _WIDE = 160
 """Characters of a terminal from which there is room for more than one example."""
@@ -85,7 +85,7 @@ def _worst(result: "AuditResult", check: str) -> str:
 
 def print_records(where: "Console", result: "AuditResult", most: int, how: Pictures) -> None:
     """Print the records with the most doubtful first, as many as asked for, with their crops."""
-    from facecrop.commands.audit_crops import crops_of  # noqa: PLC0415 - keeps --help fast
+    from facecrop.commands.audit.crops import crops_of  # noqa: PLC0415 - keeps --help fast
 
     records: dict[str, list[Issue]] = {}
     for issue in result.open:

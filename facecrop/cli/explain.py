@@ -8,7 +8,7 @@ import typer
 from facecrop.cli.console import bar, console, plural, table
 
 if TYPE_CHECKING:
-    from facecrop.commands.explain import ExplainResult
+    from facecrop.commands.explain.command import ExplainResult
 
 
 def explain(
@@ -42,7 +42,7 @@ def explain(
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures at a time.")] = 16,
 ) -> None:
     """Show where a trained model looks, as pictures and as numbers."""
-    from facecrop.commands import explain as library  # noqa: PLC0415 - keeps --help fast
+    from facecrop.commands.explain import command as library  # noqa: PLC0415 - keeps --help fast
 
     where = console()
     with bar(where, "explain", "images") as show:

@@ -8,7 +8,7 @@ import typer
 from facecrop.cli.console import bar, console, plural
 
 if TYPE_CHECKING:
-    from facecrop.commands.export import ExportResult
+    from facecrop.commands.exports.command import ExportResult
 
 
 def export(
@@ -60,7 +60,7 @@ def export(
     ] = False,
 ) -> None:
     """Write a trained model as ONNX, or a dataset in another tool's format."""
-    from facecrop.commands import export as library  # noqa: PLC0415 - keeps --help fast
+    from facecrop.commands.exports import command as library  # noqa: PLC0415 - keeps --help fast
 
     where = console()
     with bar(where, "export", "images") as show:

@@ -8,7 +8,7 @@ import typer
 from facecrop.cli.console import console, plural, stages, table
 
 if TYPE_CHECKING:
-    from facecrop.commands.predict import PredictResult
+    from facecrop.commands.predict.command import PredictResult
 
 _NAMED = 5
 
@@ -68,7 +68,7 @@ def predict(
     ] = False,
 ) -> None:
     """Predict mask, gender and age group of new pictures with trained models."""
-    from facecrop.commands import predict as library  # noqa: PLC0415 - keeps --help fast
+    from facecrop.commands.predict import command as library  # noqa: PLC0415 - keeps --help fast
     from facecrop.images.models import parse_own  # noqa: PLC0415 - keeps --help fast
 
     where = console()

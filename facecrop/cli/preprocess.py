@@ -12,7 +12,7 @@ from facecrop.errors import ConfigError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from facecrop.commands.preprocess import PreprocessResult, Progress
+    from facecrop.commands.preprocess.command import PreprocessResult, Progress
 
 _SHOWN_PARTS = 12
 
@@ -81,7 +81,7 @@ def preprocess(
     ] = None,
 ) -> None:
     """Turn raw profile folders into a clean, cached, explained dataset."""
-    from facecrop.commands import preprocess as library  # noqa: PLC0415 - keeps --help fast
+    from facecrop.commands.preprocess import command as library  # noqa: PLC0415 - keeps --help fast
     from facecrop.images.models import parse_own  # noqa: PLC0415 - keeps --help fast
 
     out_console = console()

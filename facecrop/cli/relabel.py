@@ -11,7 +11,7 @@ from facecrop.cli.console import console, plural, refuse_alone, table
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from facecrop.commands.relabel import RelabelResult
+    from facecrop.commands.relabel.command import RelabelResult
 
 _MANY = 200
 """Lines that a table prints; the rest is counted."""
@@ -107,7 +107,7 @@ def relabel(
     elif suggest_policy:
         _print_suggestion(out, run)
     else:
-        from facecrop.commands import relabel as command  # noqa: PLC0415 - keeps --help fast
+        from facecrop.commands.relabel import command  # noqa: PLC0415 - keeps --help fast
 
         result = command.relabel(
             out,
@@ -181,7 +181,7 @@ def _orphans(rows: list[dict[str, Any]]) -> "Table":
 
 
 def _print_log(out: Path) -> None:
-    from facecrop.commands.relabel import relabel_log  # noqa: PLC0415 - keeps --help fast
+    from facecrop.commands.relabel.command import relabel_log  # noqa: PLC0415 - keeps --help fast
 
     rows = [
         [
@@ -201,7 +201,7 @@ def _print_log(out: Path) -> None:
 
 
 def _print_list() -> None:
-    from facecrop.commands.relabel import relabel_list  # noqa: PLC0415 - keeps --help fast
+    from facecrop.commands.relabel.command import relabel_list  # noqa: PLC0415 - keeps --help fast
 
     manifests, policies = relabel_list()
     where = console()
@@ -222,14 +222,14 @@ def _print_list() -> None:
 
 
 def _print_export(out: Path, file: Path) -> None:
-    from facecrop.commands.relabel import relabel_export  # noqa: PLC0415 - keeps --help fast
+    from facecrop.commands.relabel.command import relabel_export  # noqa: PLC0415 - keeps --help fast
 
     count = plural(relabel_export(out, file), "correction")
     console().print(f"{file}: {count}", markup=False, soft_wrap=True)
 
 
 def _print_answers(out: Path, file: Path, manifest: Path, *, latest: bool) -> None:
-    from facecrop.commands.relabel_labelstudio import relabel_from_labelstudio  # noqa: PLC0415 - keeps --help fast
+    from facecrop.commands.relabel.labelstudio import relabel_from_labelstudio  # noqa: PLC0415 - keeps --help fast
 
     found = relabel_from_labelstudio(out, file, manifest, latest=latest)
     where = console()
@@ -241,7 +241,7 @@ def _print_answers(out: Path, file: Path, manifest: Path, *, latest: bool) -> No
 
 
 def _print_suggestion(out: Path, run: str | None) -> None:
-    from facecrop.commands.relabel import suggest_policy  # noqa: PLC0415 - keeps --help fast
+    from facecrop.commands.relabel.command import suggest_policy  # noqa: PLC0415 - keeps --help fast
 
     found = suggest_policy(out, run=run)
     where = console()

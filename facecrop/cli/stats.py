@@ -11,7 +11,7 @@ from facecrop.cli.console import console, table
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from facecrop.commands.stats import Stats, Summary
+    from facecrop.commands.stats.command import Stats, Summary
 
 
 def stats(
@@ -35,11 +35,11 @@ def stats(
     as_json: Annotated[bool, typer.Option("--json", help="Print all of it as JSON.")] = False,
 ) -> None:
     """Work out the numbers of a dataset, and of another to compare it with."""
-    from facecrop.commands import stats as command  # noqa: PLC0415 - keeps --help fast
+    from facecrop.commands.stats import command  # noqa: PLC0415 - keeps --help fast
 
     found = command.stats(out, other, split=split, pixels=pixels)
     if html is not None:
-        from facecrop.commands.stats_page import write_page  # noqa: PLC0415 - needs Jinja
+        from facecrop.commands.stats.page import write_page  # noqa: PLC0415 - needs Jinja
 
         write_page(found, html)
     if as_json:

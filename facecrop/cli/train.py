@@ -13,7 +13,7 @@ from facecrop.errors import StoreError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from facecrop.commands.train import Preset, Progress, TrainResult
+    from facecrop.commands.train.command import Preset, Progress, TrainResult
 
 
 def train(
@@ -81,7 +81,7 @@ def train(
     ] = False,
 ) -> None:
     """Train a model on a dataset, judged by people it has never seen."""
-    from facecrop.commands import train as library  # noqa: PLC0415 - keeps --help fast
+    from facecrop.commands.train import command as library  # noqa: PLC0415 - keeps --help fast
 
     where = console()
     if presets:

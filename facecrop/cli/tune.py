@@ -9,7 +9,7 @@ import typer
 from facecrop.cli.console import console, table
 
 if TYPE_CHECKING:
-    from facecrop.commands.tune import TuneResult
+    from facecrop.commands.tune.command import TuneResult
     from facecrop.training.progress import Progress
 
 
@@ -48,7 +48,7 @@ def tune(
 ) -> None:
     """Search the settings that validation likes best, run after run."""
     from facecrop.cli.train import Reporter  # noqa: PLC0415 - keeps --help fast
-    from facecrop.commands.tune import tune as library  # noqa: PLC0415 - keeps --help fast
+    from facecrop.commands.tune.command import tune as library  # noqa: PLC0415 - keeps --help fast
 
     where = console()
     with Reporter(where, out, quiet=False) as report:

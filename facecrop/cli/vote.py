@@ -9,7 +9,7 @@ from facecrop.cli.console import console, plural, table
 from facecrop.errors import ConfigError
 
 if TYPE_CHECKING:
-    from facecrop.commands.vote import VoteResult
+    from facecrop.commands.vote.command import VoteResult
 
 _MATRIX = 12
 """More members than these do not fit side by side."""
@@ -66,7 +66,7 @@ def vote(
     submission: Annotated[Path | None, typer.Option(help="Write ImageID,ans here.")] = None,
 ) -> None:
     """Let the predictions of several models decide together."""
-    from facecrop.commands import vote as library  # noqa: PLC0415 - keeps --help fast
+    from facecrop.commands.vote import command as library  # noqa: PLC0415 - keeps --help fast
 
     if presets:
         rows = list(library.shipped_votes().items())

@@ -1,1 +1,1 @@
-"""One library function for each command; no terminal."""
+"""One library function for each command, no terminal; of a package, its module `command` has it."""

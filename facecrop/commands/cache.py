@@ -11,8 +11,8 @@ import numpy as np
 
 from facecrop.checks import measured
 from facecrop.commands.card import known_cards
-from facecrop.commands.parts import find_parts
-from facecrop.commands.predict_crops import kept_crops
+from facecrop.commands.predict.crops import kept_crops
+from facecrop.commands.preprocess.parts import find_parts
 from facecrop.errors import ConfigError, StoreError, TableError
 from facecrop.index import CARD_FILE, INDEX_FILE, read_table
 from facecrop.store import Store

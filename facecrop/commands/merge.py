@@ -10,15 +10,15 @@ from typing import Any
 import pyarrow as pa
 
 from facecrop.commands.card import write_beside_index
-from facecrop.commands.contact import write_contact
-from facecrop.commands.home import Home
-from facecrop.commands.known import Known
-from facecrop.commands.ledger import Ledger
-from facecrop.commands.memory import Memory
-from facecrop.commands.obsolete import remove_obsolete, replaced
-from facecrop.commands.outcome import OUTCOME, PreprocessResult, Progress, count_outcomes
-from facecrop.commands.parts import Part, find_parts, is_whole, remove_parts
-from facecrop.commands.plan_run import RunPlan, plan_run
+from facecrop.commands.contact.command import write_contact
+from facecrop.commands.preprocess.home import Home
+from facecrop.commands.preprocess.known import Known
+from facecrop.commands.preprocess.ledger import Ledger
+from facecrop.commands.preprocess.memory import Memory
+from facecrop.commands.preprocess.obsolete import remove_obsolete, replaced
+from facecrop.commands.preprocess.outcome import OUTCOME, PreprocessResult, Progress, count_outcomes
+from facecrop.commands.preprocess.parts import Part, find_parts, is_whole, remove_parts
+from facecrop.commands.preprocess.plan import RunPlan, plan_run
 from facecrop.commands.streams import held
 from facecrop.config import read_toml, validate
 from facecrop.crops.places import Places

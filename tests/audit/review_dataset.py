@@ -9,7 +9,7 @@ from made_datasets import SEVEN, record, seven_of, texture, write_dataset
 
 from facecrop.checks.check import Check, Issue, Proposal, issue_key
 from facecrop.checks.material import Material
-from facecrop.commands.audit_page import write_audit_page
+from facecrop.commands.audit.page import write_audit_page
 from facecrop.images.frames import Image
 from facecrop.index import AGE_GROUPS, GENDERS, LABELS_FILE, MASKS, read_table, write_table
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from bad_images import bad_images
 
-from facecrop.commands.audit import AuditResult, audit
+from facecrop.commands.audit.command import AuditResult, audit
 from facecrop.commands.demo import demo
-from facecrop.commands.preprocess import preprocess
+from facecrop.commands.preprocess.command import preprocess
 from facecrop.demo.faults import FOLDER_QUIRKS, PICTURE_QUIRKS
 from facecrop.images.models import ModelStore, read_catalogue
 

@@ -26,11 +26,11 @@ from review_browser import (
 )
 from review_dataset import HOSTILE, a_dataset, a_page, dark, people, shared_picture
 
-from facecrop.commands import audit_reviewed
-from facecrop.commands.audit_data import dataset_id
-from facecrop.commands.audit_files import read_accepted
-from facecrop.commands.audit_serve import DECISIONS, MANIFEST, serve_audit
-from facecrop.commands.relabel import relabel
+from facecrop.commands.audit import reviewed as audit_reviewed
+from facecrop.commands.audit.data import dataset_id
+from facecrop.commands.audit.files import read_accepted
+from facecrop.commands.audit.serve import DECISIONS, MANIFEST, serve_audit
+from facecrop.commands.relabel.command import relabel
 from facecrop.index import INDEX_FILE, LABELS_FILE, read_table
 from facecrop.labels.manifests import Correction, read_manifest
 

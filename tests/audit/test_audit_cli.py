@@ -10,7 +10,7 @@ from program import PROGRAM, environment, facecrop, typed
 from small_run import TINY, small_dataset
 
 from facecrop.cli.audit_print import visible
-from facecrop.commands.audit_files import ISSUES
+from facecrop.commands.audit.files import ISSUES
 from facecrop.config import override, plain, toml_text, validate
 from facecrop.training.settings import TrainSettings
 
@@ -214,7 +214,7 @@ def test_a_training_comes_before_the_audit_when_it_is_asked_for(
     preset = tmp_path / "tiny.toml"
     settings = validate(TrainSettings, override({}, TINY), "tiny")
     preset.write_text(toml_text(plain(settings)))  # type: ignore[arg-type]  # settings are a table
-    monkeypatch.setattr("facecrop.commands.audit_train.PRESET", str(preset))
+    monkeypatch.setattr("facecrop.commands.audit.train.PRESET", str(preset))
     said = typed("audit", dataset, "--train", "--device", "cpu", "--json")
     assert said.returncode == 0, said.stderr
     data = json.loads(said.stdout)

@@ -16,7 +16,7 @@ import facecrop
 from facecrop.checks.check import Issue
 from facecrop.checks.material import Limits, Material
 from facecrop.checks.table import CHECKS
-from facecrop.commands.audit import (
+from facecrop.commands.audit.command import (
     accept,
     audit,
     breaches,
@@ -24,7 +24,7 @@ from facecrop.commands.audit import (
     train_for_audit,
     withdraw,
 )
-from facecrop.commands.audit_files import ACCEPTED, ISSUES, read_accepted, read_issues
+from facecrop.commands.audit.files import ACCEPTED, ISSUES, read_accepted, read_issues
 from facecrop.commands.split import read_settings, split
 from facecrop.errors import ConfigError, MissingExtraError, TableError
 from facecrop.index import read_table
@@ -285,7 +285,7 @@ def test_a_training_for_the_audit_judges_everybody_whatever_splits_are_there(
 
 def test_what_needs_no_model_imports_none() -> None:
     code = (
-        "import sys, facecrop.commands.audit, facecrop.commands.cache; "
+        "import sys, facecrop.commands.audit.command, facecrop.commands.cache; "
         "print([name for name in ('torch', 'timm', 'cleanlab', 'sklearn') if name in sys.modules])"
     )
     said = subprocess.run(

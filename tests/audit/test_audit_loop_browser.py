@@ -9,8 +9,8 @@ from review_browser import Visit, visiting
 from review_dataset import a_dataset, a_run, people
 
 from facecrop.checks.table import CHECKS
-from facecrop.commands.audit import audit
-from facecrop.commands.relabel import relabel
+from facecrop.commands.audit.command import audit
+from facecrop.commands.relabel.command import relabel
 from facecrop.images.frames import Image
 from facecrop.index import LABELS_FILE, read_table
 from facecrop.labels.manifests import read_manifest

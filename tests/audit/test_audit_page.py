@@ -28,8 +28,8 @@ from review_dataset import (
 
 from facecrop.checks.check import Issue
 from facecrop.checks.material import Material
-from facecrop.commands.audit_data import choose_issues, dataset_id
-from facecrop.commands.relabel import relabel
+from facecrop.commands.audit.data import choose_issues, dataset_id
+from facecrop.commands.relabel.command import relabel
 from facecrop.errors import StoreError
 from facecrop.images.codec import decode_crop, encode
 

@@ -19,8 +19,8 @@ from review_dataset import (
 )
 
 from facecrop.checks.check import Issue, Proposal
-from facecrop.commands.audit import AuditResult, propose
-from facecrop.commands.relabel import relabel
+from facecrop.commands.audit.command import AuditResult, propose
+from facecrop.commands.relabel.command import relabel
 from facecrop.errors import ConfigError
 from facecrop.index import LABELS_FILE, read_table
 

@@ -9,11 +9,11 @@ from made_datasets import names, seven_of, write_dataset
 from program import typed
 
 from facecrop.checks.check import Issue
-from facecrop.commands.audit import accept_review, audit
-from facecrop.commands.audit_data import dataset_id
-from facecrop.commands.audit_files import ACCEPTED, read_accepted
-from facecrop.commands.audit_reviewed import REVIEW
-from facecrop.commands.audit_serve import _Server
+from facecrop.commands.audit.command import accept_review, audit
+from facecrop.commands.audit.data import dataset_id
+from facecrop.commands.audit.files import ACCEPTED, read_accepted
+from facecrop.commands.audit.reviewed import REVIEW
+from facecrop.commands.audit.serve import _Server
 from facecrop.errors import ConfigError
 from facecrop.index import INDEX_FILE, read_table
 

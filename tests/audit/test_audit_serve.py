@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import pytest
 from review_dataset import HOSTILE, a_dataset, a_page, dark, people
 
-from facecrop.commands.audit_serve import DECISIONS, MANIFEST, serve_audit
-from facecrop.commands.relabel import relabel
+from facecrop.commands.audit.serve import DECISIONS, MANIFEST, serve_audit
+from facecrop.commands.relabel.command import relabel
 from facecrop.errors import ConfigError
 from facecrop.index import LABELS_FILE, read_table
 from facecrop.labels.manifests import Correction, read_manifest

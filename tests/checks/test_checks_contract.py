@@ -14,8 +14,8 @@ from program import CHECKOUT
 from facecrop.checks.check import Check, Issue, Need
 from facecrop.checks.material import Material
 from facecrop.checks.table import CHECKS
-from facecrop.commands.audit import audit
-from facecrop.commands.audit_material import missing_for
+from facecrop.commands.audit.command import audit
+from facecrop.commands.audit.material import missing_for
 from facecrop.commands.split import split
 
 HOSTILE = "<img src=x onerror=alert(1)>\x1b[2J"

@@ -11,7 +11,7 @@ from made_datasets import SEVEN, record, write_dataset
 from facecrop.checks.check import Issue
 from facecrop.checks.material import Limits, Material
 from facecrop.checks.table import CHECKS
-from facecrop.commands.relabel import relabel
+from facecrop.commands.relabel.command import relabel
 from facecrop.index import (
     AGE_GROUPS,
     GENDERS,

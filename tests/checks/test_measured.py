@@ -14,8 +14,8 @@ from facecrop.checks import duplicates, headers, looks, measured, pixelstats
 from facecrop.checks.material import Material
 from facecrop.checks.measured import Measured
 from facecrop.checks.proof import Small
-from facecrop.commands import audit_thumbs
-from facecrop.commands.audit import audit
+from facecrop.commands.audit import thumbs as audit_thumbs
+from facecrop.commands.audit.command import audit
 from facecrop.fragments import Entry
 from facecrop.images.codec import encode
 from facecrop.images.frames import Image

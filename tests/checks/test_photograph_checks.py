@@ -7,7 +7,7 @@ from checked import found
 from made_datasets import names, record, seven_of, texture, write_dataset
 
 from facecrop.checks.material import Limits
-from facecrop.commands.relabel import relabel
+from facecrop.commands.relabel.command import relabel
 from facecrop.commands.split import split
 from facecrop.images.frames import Image
 from facecrop.labels.certificate import read_split

@@ -4,7 +4,7 @@ from pathlib import Path
 from checked import found
 from made_datasets import names, seven_of, write_dataset
 
-from facecrop.commands.relabel import relabel
+from facecrop.commands.relabel.command import relabel
 from facecrop.commands.split import read_settings, split
 
 

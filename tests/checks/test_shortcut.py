@@ -14,8 +14,8 @@ from program import typed
 from facecrop.checks.check import Issue
 from facecrop.checks.material import Limits
 from facecrop.checks.shortcut import Shortcut, hidden_in, measure_shortcuts
-from facecrop.commands.audit import audit
-from facecrop.commands.audit_material import gather
+from facecrop.commands.audit.command import audit
+from facecrop.commands.audit.material import gather
 from facecrop.commands.split import read_settings, split
 from facecrop.errors import ConfigError
 from facecrop.index import GENDERS, LABELS_FILE, read_table, write_table
@@ -172,7 +172,7 @@ def test_a_wall_that_tells_the_gender_is_caught_and_another_is_not(
 ) -> None:
     torch = pytest.importorskip("torch")
     torch.set_num_threads(1)
-    from facecrop.commands.audit import train_without  # noqa: PLC0415 - torch
+    from facecrop.commands.audit.command import train_without  # noqa: PLC0415 - torch
 
     out = write_people(tmp_path, 16, telling=telling)
     split(out, settings=read_settings({"strategy": "kfold", "folds": 2}))
@@ -192,7 +192,7 @@ def test_a_wall_that_tells_the_gender_is_caught_and_another_is_not(
 
 def test_pictures_whose_faces_are_not_known_cannot_be_used(tmp_path: Path) -> None:
     pytest.importorskip("torch")
-    from facecrop.commands.audit import train_without  # noqa: PLC0415 - torch
+    from facecrop.commands.audit.command import train_without  # noqa: PLC0415 - torch
 
     out = write_people(tmp_path, telling=True, faces=False)
     with pytest.raises(ConfigError, match=r"input\.hide = 'face' needs to know where faces are"):

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from facecrop.commands.ledger import STATE_SCHEMA
+from facecrop.commands.preprocess.ledger import STATE_SCHEMA
 from facecrop.images.codec import encode
 from facecrop.images.findings import Alpha, Boxes, Candidate, pack
 from facecrop.images.frames import Box

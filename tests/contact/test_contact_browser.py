@@ -9,7 +9,7 @@ import pytest
 from browsers import api, colours_of, contrast, launched, luminance, needs_browser
 from drawn_dataset import HOSTILE, a_dataset, a_fallback, a_reject, a_row
 
-from facecrop.commands.contact import write_contact
+from facecrop.commands.contact.command import write_contact
 from facecrop.images.codec import Limits
 
 pytestmark = needs_browser

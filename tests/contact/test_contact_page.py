@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from drawn_dataset import HOSTILE, a_dataset, a_fallback, a_portrait, a_reject, a_row, write_index
 
-from facecrop.commands.contact import write_contact
+from facecrop.commands.contact.command import write_contact
 from facecrop.errors import StoreError, TableError
 from facecrop.images.codec import Limits, encode
 from facecrop.index import INDEX_FILE, REASONS, read_table

@@ -7,7 +7,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facecrop.commands.contact_pick import OK_CARDS, ON_SHEET, lots_of, pick, spread
+from facecrop.commands.contact.pick import OK_CARDS, ON_SHEET, lots_of, pick, spread
 
 COLUMNS = ("path", "profile", "status", "reason")
 STATUSES = st.sampled_from(

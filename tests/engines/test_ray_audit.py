@@ -10,10 +10,10 @@ from small_run import small_dataset, write_people
 pytest.importorskip("ray", reason="the extra 'ray' is not installed")
 
 from facecrop.checks.measured import STORE_FOLDER, Measured, kinds
-from facecrop.commands.audit import audit
-from facecrop.commands.audit_engine import OnNode
+from facecrop.commands.audit.command import audit
+from facecrop.commands.audit.engine import OnNode
 from facecrop.commands.card import package_versions
-from facecrop.commands.preprocess import preprocess
+from facecrop.commands.preprocess.command import preprocess
 from facecrop.errors import ConfigError
 from facecrop.images.codec import decode, encode
 

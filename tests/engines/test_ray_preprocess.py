@@ -15,7 +15,7 @@ pytest.importorskip("ray", reason="the extra 'ray' is not installed")
 
 from clusters import add_node
 
-from facecrop.commands.preprocess import PreprocessResult, preprocess
+from facecrop.commands.preprocess.command import PreprocessResult, preprocess
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -12,7 +12,7 @@ from PIL import Image as Pil
 from runs import recipe, run
 
 from facecrop.checks.material import Limits
-from facecrop.commands.relabel import relabel
+from facecrop.commands.relabel.command import relabel
 from facecrop.images.choose.geometry import Crop
 from facecrop.images.frames import Image
 

@@ -13,7 +13,7 @@ from program import CHECKOUT, typed
 from runs import content
 
 import facecrop
-from facecrop.commands.export import KINDS
+from facecrop.commands.exports.command import KINDS
 from facecrop.commands.exports.folder import MARKER
 from facecrop.commands.exports.table import EXPORTERS
 from facecrop.commands.split import split

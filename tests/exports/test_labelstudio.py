@@ -16,7 +16,7 @@ from program import typed
 
 import facecrop
 from facecrop.checks.check import Issue, Proposal, issue_key
-from facecrop.commands.audit_files import write_issues
+from facecrop.commands.audit.files import write_issues
 from facecrop.commands.exports.answers import Answer, WrongTaskError, answers_of
 from facecrop.commands.exports.conclude import conclude
 from facecrop.commands.exports.labelstudio import WORDS

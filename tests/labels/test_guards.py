@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tables import a_dataset, a_manifest, a_record, labels, people
 
-from facecrop.commands.relabel import relabel
+from facecrop.commands.relabel.command import relabel
 from facecrop.errors import ConfigError, ManifestError, TableError
 from facecrop.index import HISTORY_FILE, LABELS_FILE
 

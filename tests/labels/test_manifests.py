@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tables import COLUMNS, a_dataset, a_manifest, labels, people
 
-from facecrop.commands.relabel import relabel
+from facecrop.commands.relabel.command import relabel
 from facecrop.errors import ManifestError
 from facecrop.labels.cells import Fault, escape_cell, unescape_cell
 from facecrop.labels.manifests import Correction, read_manifest, write_manifest

@@ -7,7 +7,7 @@ import pytest
 from made_datasets import published
 from tables import a_dataset, people
 
-from facecrop.commands.relabel import relabel
+from facecrop.commands.relabel.command import relabel
 from facecrop.index import LABELS_FILE, read_table
 from facecrop.labels.space import MASK_TASK
 

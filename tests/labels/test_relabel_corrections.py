@@ -6,7 +6,7 @@ from pathlib import Path
 from relabelled import MAN, OLD, WOMAN, a_small_dataset
 from tables import a_dataset, a_manifest, a_record, labels, people
 
-from facecrop.commands.relabel import relabel, relabel_export, relabel_list
+from facecrop.commands.relabel.command import relabel, relabel_export, relabel_list
 from facecrop.index import LABELS_FILE
 from facecrop.labels.ages import active_policy, load_policy
 from facecrop.labels.cells import Fault

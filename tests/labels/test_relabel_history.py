@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from relabelled import MAN, a_small_dataset
 from tables import a_dataset, a_manifest, people
 
-from facecrop.commands.relabel import relabel, relabel_log
+from facecrop.commands.relabel.command import relabel, relabel_log
 from facecrop.errors import ConfigError, StoreError
 from facecrop.index import HISTORY_FILE, LABELS_FILE
 from facecrop.labels.ages import active_policy

@@ -8,7 +8,7 @@ from relabelled import MAN, OLD, WOMAN, a_small_dataset
 from tables import a_dataset, a_manifest, a_record, an_index, labels, people
 
 from facecrop.commands.card import write_metadata
-from facecrop.commands.relabel import relabel
+from facecrop.commands.relabel.command import relabel
 from facecrop.index import INDEX_FILE, LABELS_FILE, METADATA_FILE, read_table, write_table
 from facecrop.labels.ages import active_policy
 from facecrop.labels.current import current_labels, write_labels

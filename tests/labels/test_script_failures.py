@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tables import a_dataset, a_manifest, a_record, labels, people
 
-from facecrop.commands.relabel import relabel, relabel_export, relabel_log
+from facecrop.commands.relabel.command import relabel, relabel_export, relabel_log
 from facecrop.errors import ManifestError
 from facecrop.index import INDEX_FILE, LABELS_FILE
 from facecrop.labels.ages import active_policy

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facecrop.commands.relabel import suggest_policy
+from facecrop.commands.relabel.command import suggest_policy
 from facecrop.errors import ConfigError
 from facecrop.index import write_table
 from facecrop.labels.suggest import border

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 from made_datasets import names, record, seven_of, texture, write_dataset
 
-from facecrop.commands.relabel import relabel
+from facecrop.commands.relabel.command import relabel
 from facecrop.commands.split import read_settings, split, verify_split
 from facecrop.errors import ConfigError, TableError
 from facecrop.index import read_table, write_table

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from made_datasets import names, published, seven_of, write_dataset
 
 from facecrop.commands.split import read_settings, split, verify_split
-from facecrop.commands.stats import stats
+from facecrop.commands.stats.command import stats
 from facecrop.labels.certificate import read_split
 from facecrop.labels.people import people_of
 from facecrop.labels.split_table import repeated, table_digest

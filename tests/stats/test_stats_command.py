@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from made_datasets import CONSENSUS, names, published, record, seven_of, texture, write_dataset
 
-from facecrop.commands.relabel import relabel
+from facecrop.commands.relabel.command import relabel
 from facecrop.commands.split import read_settings, split
-from facecrop.commands.stats import Stats, stats
-from facecrop.commands.stats_page import render_page, write_page
+from facecrop.commands.stats.command import Stats, stats
+from facecrop.commands.stats.page import render_page, write_page
 from facecrop.errors import ConfigError, StoreError
 
 

@@ -8,13 +8,13 @@ from object_server import Server
 from program import typed
 from runs import run
 
-from facecrop.commands.audit import audit
+from facecrop.commands.audit.command import audit
 from facecrop.commands.cache import cache_prune, cache_size
-from facecrop.commands.contact import write_contact
-from facecrop.commands.export import export
-from facecrop.commands.relabel import relabel
+from facecrop.commands.contact.command import write_contact
+from facecrop.commands.exports.command import export
+from facecrop.commands.relabel.command import relabel
 from facecrop.commands.split import split
-from facecrop.commands.stats import stats
+from facecrop.commands.stats.command import stats
 from facecrop.images.codec import Limits
 from facecrop.labels.splits import SplitSettings
 from facecrop.storage import place

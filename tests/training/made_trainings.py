@@ -10,7 +10,7 @@ from made_datasets import record, write_dataset
 from torch import Tensor
 
 from facecrop.commands.split import read_settings, split
-from facecrop.commands.train import TrainResult, train
+from facecrop.commands.train.command import TrainResult, train
 from facecrop.images.codec import encode
 from facecrop.images.frames import Image
 from facecrop.training.runs import Run

@@ -20,7 +20,7 @@ from made_trainings import (
     write_learnable,
 )
 
-from facecrop.commands.relabel import relabel
+from facecrop.commands.relabel.command import relabel
 from facecrop.commands.split import read_settings, split
 from facecrop.errors import ConfigError, DeviceError
 from facecrop.labels.space import MASK_TASK

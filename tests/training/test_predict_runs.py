@@ -15,7 +15,7 @@ from program import typed
 from small_run import LOSSLESS, small_run
 
 import facecrop
-from facecrop.commands.predict_crops import recipe_of
+from facecrop.commands.predict.crops import recipe_of
 from facecrop.config import plain, toml_text
 from facecrop.errors import ConfigError, TableError
 from facecrop.images.recipe import Recipe, load_recipe, shipped_recipes

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 from made_datasets import names, published, record, seven_of, write_dataset
 
-from facecrop.commands.relabel import relabel
+from facecrop.commands.relabel.command import relabel
 from facecrop.commands.split import read_settings, split
 from facecrop.errors import TableError
 from facecrop.index import read_table, write_table

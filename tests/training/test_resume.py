@@ -12,7 +12,7 @@ import torch
 from made_trainings import best, differences, last, tiny, trained, weights, write_learnable
 from program import PROGRAM, environment, facecrop
 
-from facecrop.commands.relabel import relabel
+from facecrop.commands.relabel.command import relabel
 from facecrop.config import plain, toml_text
 from facecrop.errors import ConfigError, StoreError, TableError
 from facecrop.training import state
@@ -109,7 +109,7 @@ def test_a_training_that_was_stopped_again_and_again_ends_the_same(
 
 
 def trained_on(out: Path, resume: str, **options: Any) -> None:
-    from facecrop.commands.train import train  # noqa: PLC0415 - as in made_trainings
+    from facecrop.commands.train.command import train  # noqa: PLC0415 - as in made_trainings
 
     train(out, resume=resume, device="cpu", save_every=0, **options)
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from made_trainings import tiny, trained, write_learnable
 from program import facecrop
 
-from facecrop.commands.run_page import render_run_page
 from facecrop.commands.runs import runs
+from facecrop.commands.train.page import render_run_page
 from facecrop.errors import ConfigError, MissingExtraError, TableError
 from facecrop.training.presets import loss_words
 from facecrop.training.progress import Progress

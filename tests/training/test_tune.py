@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from small_run import TINY, small_dataset
 
-from facecrop.commands.tune import TuneResult, tune
+from facecrop.commands.tune.command import TuneResult, tune
 from facecrop.errors import ConfigError, MissingExtraError
 from facecrop.training.progress import Progress
 from facecrop.training.settings.space import read_space
@@ -105,7 +105,7 @@ def test_without_ray_the_engine_ray_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    for module in ("facecrop.engines.cluster", "facecrop.commands.tune_ray"):
+    for module in ("facecrop.engines.cluster", "facecrop.commands.tune.ray"):
         monkeypatch.delitem(sys.modules, module, raising=False)
     with pytest.raises(MissingExtraError, match=r'pip install "facecrop\[ray\]"'):
         search(tmp_path, "default", "d", 1, engine="ray")

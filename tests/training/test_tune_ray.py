@@ -7,9 +7,9 @@ from small_run import TINY, small_dataset
 
 pytest.importorskip("ray", reason="the extra 'ray' is not installed")
 
-from facecrop.commands.tune import TuneResult, tune
-from facecrop.commands.tune_ray import OnRay
-from facecrop.commands.tune_study import Attempt, open_study
+from facecrop.commands.tune.command import TuneResult, tune
+from facecrop.commands.tune.ray import OnRay
+from facecrop.commands.tune.study import Attempt, open_study
 from facecrop.errors import ConfigError
 from facecrop.training.progress import Progress
 from facecrop.training.settings.space import Range, Space

@@ -1,5 +1,7 @@
 """The command `vote`: members, scores, weights and shipped presets."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ from made_votes import Write, writer
 from program import typed
 
 import facecrop
-from facecrop.commands.vote import shipped_votes
+from facecrop.commands.vote.command import shipped_votes
 from facecrop.config import manifests_dir, read_toml
 from facecrop.errors import ConfigError, TableError
 
@@ -158,11 +160,9 @@ def test_a_prior_correction_needs_known_shares_and_soft_votes(
 
 def test_the_vote_needs_no_heavy_package() -> None:
     code = (
-        "import sys, facecrop.commands.vote; print('torch' in sys.modules, 'timm' in sys.modules)"
+        "import sys, facecrop.commands.vote.command;"
+        "print('torch' in sys.modules, 'timm' in sys.modules)"
     )
-    import subprocess  # noqa: PLC0415 - this test alone
-    import sys  # noqa: PLC0415
-
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ended.stdout.split() == ["False", "False"]
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facecrop.checks.check import Issue
-from facecrop.commands.audit_files import ISSUES, read_accepted, read_issues
+from facecrop.commands.audit.files import ISSUES, read_accepted, read_issues
 from facecrop.commands.exports.pictures import Pictures, Placed
 from facecrop.errors import ConfigError, TableError
 from facecrop.index import INDEX_FILE, LABELS_FILE, Status, read_table

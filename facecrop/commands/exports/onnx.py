@@ -4,7 +4,7 @@ import json
 from importlib.metadata import version
 from pathlib import Path
 
-from facecrop.commands.train import check_installed
+from facecrop.commands.train.command import check_installed
 from facecrop.errors import ConfigError
 
 

@@ -7,8 +7,9 @@ import pytest
 from fakes import FakeMatte, write_profiles
 from runs import content
 
-from facecrop.commands import preprocess_run, preprocess_work
-from facecrop.commands.preprocess import preprocess
+from facecrop.commands.preprocess import run as preprocess_run
+from facecrop.commands.preprocess import work as preprocess_work
+from facecrop.commands.preprocess.command import preprocess
 from facecrop.images.choose.geometry import Crop
 from facecrop.images.recipe import Look, Recipe
 

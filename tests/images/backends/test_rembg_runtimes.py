@@ -12,7 +12,7 @@ from fakes import write_profiles
 from numpy.typing import NDArray
 from runs import content, trust
 
-from facecrop.commands.preprocess import preprocess
+from facecrop.commands.preprocess.command import preprocess
 from facecrop.config import plain, validate
 from facecrop.errors import ConfigError, DeviceError, MissingExtraError, WeightsError
 from facecrop.images.backends import runtimes

@@ -1,0 +1,1 @@
+"""`facecrop audit`: what is still wrong with a dataset, found, shown and decided."""

@@ -1,0 +1,1 @@
+"""The contact sheet: a sheet of what became of each picture."""

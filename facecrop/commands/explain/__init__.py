@@ -1,0 +1,1 @@
+"""`facecrop explain`: where a run looks."""

@@ -1,0 +1,1 @@
+"""`facecrop predict`: a run's answers for other pictures."""

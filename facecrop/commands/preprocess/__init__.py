@@ -1,0 +1,1 @@
+"""`facecrop preprocess`: raw profile folders become a dataset, and stay one."""

@@ -1,0 +1,1 @@
+"""`facecrop relabel`: labels corrected from manifests."""

@@ -1,0 +1,1 @@
+"""`facecrop stats`: a dataset in numbers and pictures."""

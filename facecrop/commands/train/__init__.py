@@ -1,0 +1,1 @@
+"""`facecrop train`: a run, from a split to its report."""

@@ -1,0 +1,1 @@
+"""`facecrop tune`: settings searched, and found again."""

@@ -1,0 +1,1 @@
+"""`facecrop vote`: predictions that decide together."""
