@@ -258,7 +258,10 @@ def utkface(folder: Path, work: Path | None, repeats: int | None, settings: Sequ
     print(found.model)
     for axis, share in found.accuracy.items():
         print(f"out-of-fold accuracy of {axis} on the labels as given: {share:.3f}")
-    print(f"{found.contradicting} sets of identical pictures differ in one of these labels;")
+    proven, differing = found.proven
+    print(f"{proven} of {differing} sets of identical pictures that differ in gender or years are")
+    print("named as provable; of these sets")
+    print(f"{found.contradicting} differ in gender or age group;")
     print("with a member in the top 10 % of suspects:")
     for way, hits in found.hits.items():
         print(f"  {way:16s} {interval(hits, found.contradicting)}")

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from cleanlab.rank import get_label_quality_scores
 from utkface import WORK, described, folds_run
 
-from facecrop.checks import age_suspects, gender_suspects
+from facecrop.checks import age_suspects, gender_suspects, same_photograph
 from facecrop.checks.material import Limits, Material
 from facecrop.index import AGE_GROUPS, GENDERS
 
@@ -27,12 +27,15 @@ class Judged:
         accuracy: Of out-of-fold predictions, by label, against the labels as given.
         contradicting: Sets of identical pictures that differ in gender or age group.
         hits: How many have a member among the tenth that is doubted most, by way of looking.
+        proven: Sets of identical pictures that differ in gender or years that the check
+            `contradicting-labels` names, and how many there are.
     """
 
     model: str
     accuracy: dict[str, float]
     contradicting: int
     hits: dict[str, int]
+    proven: tuple[int, int]
 
 
 def judge_faces(
@@ -55,13 +58,16 @@ def judge_faces(
         axis: pc.mean(pc.equal(table[f"pred_{axis}"], table[f"target_{axis}"])).as_py()
         for axis in AXES
     }
-    sets = _contradicting(material)
+    sets = _contradicting(material, tuple(AXES))
     ranks = {"facecrop audit": _our_ranks(material), "cleanlab": _plain_ranks(material, table)}
     hits = {}
     for way, score in ranks.items():
         top = set(sorted(score, key=lambda path: -score[path])[: len(score) // _TOP])
         hits[way] = sum(any(path in top for path in one) for one in sets)
-    return Judged(described(run), accuracy, len(sets), hits)
+    differing = _contradicting(material, ("gender", "age"))
+    named = [set(issue.paths) for issue in same_photograph.CONTRADICTING.find(material)]
+    proven = sum(any(paths.issuperset(one) for paths in named) for one in differing)
+    return Judged(described(run), accuracy, len(sets), hits, (proven, len(differing)))
 
 
 def _our_ranks(material: Material) -> dict[str, float]:
@@ -90,14 +96,14 @@ def _plain_ranks(material: Material, table: pa.Table) -> dict[str, float]:
     return scores
 
 
-def _contradicting(material: Material) -> list[list[str]]:
-    """Return the paths of byte-identical pictures that differ in one of some labels."""
+def _contradicting(material: Material, axes: Sequence[str]) -> list[list[str]]:
+    """Return the paths of byte-identical pictures that differ in one of these labels."""
     by_digest: dict[bytes, list[int]] = {}
     for row, digest in enumerate(material.index["digest"].to_pylist()):
         by_digest.setdefault(digest, []).append(row)
-    labels = {axis: material.labels[axis].to_pylist() for axis in AXES}
+    labels = {axis: material.labels[axis].to_pylist() for axis in axes}
     return [
         [material.index["path"][row].as_py() for row in rows]
         for rows in by_digest.values()
-        if any(len({labels[axis][row] for row in rows}) > 1 for axis in AXES)
+        if any(len({labels[axis][row] for row in rows}) > 1 for axis in axes)
     ]
