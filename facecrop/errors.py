@@ -47,3 +47,8 @@ class LimitError(FacecropError):
     """A limit that the user set was passed."""
 
     exit_code = 3
+
+
+def unwritable(place: object, error: OSError) -> StoreError:
+    """Return what is said where a file or folder cannot be written."""
+    return StoreError(f"{place} cannot be written: {error.strerror or error}")

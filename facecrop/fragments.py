@@ -89,13 +89,14 @@ def count_rows(path: Path) -> int:
 
 
 def read_prefixes(path: Path) -> list[NDArray[np.uint64]]:
-    """Return the first eight bytes of all digests, an (N,) array for each row group, big-endian.
+    """Return the `prefixes` of all digests, an (N,) array for each row group.
 
     A damaged fragment is removed and has no row groups.
     """
     try:
         with _open(path) as file:
-            return [_prefixes(file, group) for group in range(file.num_row_groups)]
+            groups = range(file.num_row_groups)
+            return [prefixes(_read(file, group, ["digest"])["digest"]) for group in groups]
     except _UNREADABLE as error:
         _remove_damaged(path, error)
         return []
@@ -131,10 +132,13 @@ def read_group(file: pq.ParquetFile, number: int) -> Group:
     return group
 
 
-def _prefixes(file: pq.ParquetFile, number: int) -> NDArray[np.uint64]:
-    digests = _read(file, number, ["digest"])["digest"].combine_chunks()
-    data = np.frombuffer(digests.buffers()[1], np.uint8).reshape(-1, 32)
-    data = data[digests.offset : digests.offset + len(digests)]
+def prefixes(digests: pa.ChunkedArray) -> NDArray[np.uint64]:
+    """Return the first eight bytes of N digests as numbers, (N,), big-endian."""
+    whole = digests.combine_chunks()
+    if not len(whole):
+        return np.empty(0, np.uint64)
+    data = np.frombuffer(whole.buffers()[1], np.uint8).reshape(-1, 32)
+    data = data[whole.offset : whole.offset + len(whole)]
     return np.ascontiguousarray(data[:, :8]).view(">u8").ravel().astype(np.uint64)
 
 

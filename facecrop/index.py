@@ -1,6 +1,7 @@
 """The spine: records, the reasons for what became of them, and the two tables that hold them."""
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from facecrop import tables
-from facecrop.errors import StoreError, TableError
+from facecrop.errors import TableError, unwritable
 from facecrop.storage import is_remote, write_whole
 from facecrop.tables import opened
 
@@ -104,10 +105,8 @@ def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
     """
     if not path.exists():
         raise _no_table(path)
-    try:
+    with _reading(path):
         return tables.read(path, columns)
-    except (pa.ArrowException, OSError) as error:
-        raise TableError(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
 
 
 def read_names(path: Path) -> list[str]:
@@ -116,11 +115,8 @@ def read_names(path: Path) -> list[str]:
     Raises:
         TableError: It is not there, or cannot be read.
     """
-    try:
-        with opened(path) as parts:
-            return list(parts[0].schema_arrow.names)
-    except (pa.ArrowException, OSError) as error:
-        raise TableError(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
+    with _reading(path), opened(path) as parts:
+        return list(parts[0].schema_arrow.names)
 
 
 def read_batches(path: Path) -> Iterator[pa.Table]:
@@ -129,11 +125,16 @@ def read_batches(path: Path) -> Iterator[pa.Table]:
     Raises:
         TableError: It is not there, or cannot be read.
     """
+    with _reading(path), opened(path) as parts:
+        for part in parts:
+            for group in range(part.num_row_groups):
+                yield part.read_row_group(group, use_threads=False)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
     try:
-        with opened(path) as parts:
-            for part in parts:
-                for group in range(part.num_row_groups):
-                    yield part.read_row_group(group, use_threads=False)
+        yield
     except (pa.ArrowException, OSError) as error:
         raise TableError(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
 
@@ -168,12 +169,9 @@ def read_columns(path: Path, columns: list[str], rows: int) -> Iterator[pa.Table
 
 
 def _stored_batches(path: Path, columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
-    try:
-        with opened(path) as parts:
-            for part in parts:
-                yield from part.iter_batches(rows, columns=columns)
-    except (pa.ArrowException, OSError) as error:
-        raise TableError(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
+    with _reading(path), opened(path) as parts:
+        for part in parts:
+            yield from part.iter_batches(rows, columns=columns)
 
 
 def write_table(table: pa.Table, path: Path) -> None:
@@ -212,7 +210,7 @@ def write_batches(
         try:
             tables.write_parts(batches, schema, path)
         except OSError as error:
-            raise _unwritable(path, error) from None
+            raise unwritable(path, error) from None
         return
 
     def write(temporary: Path) -> None:
@@ -233,8 +231,4 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
     try:
         write_whole(path, write)
     except OSError as error:
-        raise _unwritable(path, error) from None
-
-
-def _unwritable(path: Path, error: OSError) -> StoreError:
-    return StoreError(f"{path} cannot be written: {error.strerror or error}")
+        raise unwritable(path, error) from None

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pyarrow.parquet import ParquetFile
 
 from facecrop import fragments
-from facecrop.errors import StoreError
+from facecrop.errors import StoreError, unwritable
 from facecrop.fragments import SCHEMA, Entry, Group, Known
 from facecrop.storage import is_remote, on_this_disk, write_whole
 from facecrop.storage.folders import remove, restore
@@ -80,7 +80,7 @@ class Store:
             else:
                 np.save(path, table)
         except OSError as error:
-            raise StoreError(f"{path} cannot be written: {error.strerror or error}") from None
+            raise unwritable(path, error) from None
         return Lookup(path, tuple(paths))
 
     def write(self, finder: str, entries: Sequence[Entry]) -> None:
@@ -106,9 +106,7 @@ class Store:
                 try:
                     _merge(folder, small)
                 except OSError as error:
-                    raise StoreError(
-                        f"{folder} cannot be written: {error.strerror or error}"
-                    ) from None
+                    raise unwritable(folder, error) from None
 
     def size(self) -> dict[str, tuple[int, int]]:
         """Return, for each finder, how many findings and bytes are kept."""
@@ -147,7 +145,7 @@ class Store:
         Raises:
             StoreError: Another process holds it, or the folder cannot be written.
         """
-        if is_remote(self.folder):  # object storage has no locks
+        if is_remote(self.folder):
             self._sweep()
             yield
             return
@@ -186,7 +184,7 @@ class Store:
             self.folder.mkdir(parents=True, exist_ok=True)
             return os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
-            raise StoreError(f"{self.folder.parent} cannot be written: {error.strerror}") from None
+            raise unwritable(self.folder.parent, error) from None
 
     def _sweep(self) -> None:
         """Remove what a killed run left half-written; the lock says that nobody writes now."""

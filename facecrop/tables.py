@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from facecrop.storage import is_remote, readable, remove_all
-from facecrop.storage.folders import put_in_place
+from facecrop.storage.folders import put_in_place, sync
 
 PART_ROWS = 1 << 21
 """Rows of a part; a table with more is a folder. Of the index these are 240 to 420 MB."""
@@ -113,9 +113,9 @@ def write_parts(batches: Iterable[pa.Table], schema: pa.Schema, path: Path) -> N
         folder.mkdir()
         for number, part in enumerate(_parts(batches)):
             _write_part(part, schema, folder, number)
-        _sync(folder)
+        sync(folder)
         put_in_place(folder, path)
-        _sync(path.parent)
+        sync(path.parent)
     finally:
         remove_all(folder)
 
@@ -149,11 +149,3 @@ def _write_part(batches: Iterator[pa.Table], schema: pa.Schema, folder: Path, nu
         digest = file_digest(written, "sha256").hexdigest()[:_NAMED]
         os.fsync(written.fileno())
     file.rename(folder / f"part-{number:05}-{digest}.parquet")
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

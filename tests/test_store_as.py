@@ -13,6 +13,7 @@ from shard_runs import sharded, write_quirks
 from small_run import write_people
 
 from facecrop.commands.merge import merge
+from facecrop.commands.preprocess.command import stored_as
 from facecrop.commands.preprocess.home import Home
 from facecrop.crops import SHARDS_FILE, crop_data
 from facecrop.crops.spool import FOLDER as WAITING
@@ -249,12 +250,12 @@ def test_crops_that_a_worker_took_along_are_made_again(
     raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shards: int
 ) -> None:
     whole = content(in_tars(raw, tmp_path / "whole"))
-    lost = []
+    lost = list[list[tuple[bytes, bytes]]]()
 
-    def lose(self: object) -> None:
+    def lose(self: Spool) -> None:
         if not lost:
-            lost.append(self._waiting)  # type: ignore[attr-defined]
-            self._waiting = []  # type: ignore[attr-defined]
+            lost.append(self._waiting)
+            self._waiting = []
         else:
             write(self)
 
@@ -291,6 +292,7 @@ def test_a_run_remembers_how_crops_are_stored_and_says_what_it_cannot_do(
     run(raw, out, recipe=recipe(margin=0.4))
     assert 'store_as = "shards"' in (out / "dataset.toml").read_text()
     assert tars(out)
+    assert (stored_as(out), stored_as(tmp_path / "new")) == ("shards", "files")
     with pytest.raises(ConfigError, match="cannot store crops as 'zip'; choose from: files, sh"):
         run(raw, out, store_as="zip")
     with pytest.raises(ConfigError, match="--shard-size 7 needs --store-as shards"):

@@ -9,9 +9,11 @@ from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import datasets
 import numpy as np
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import webdataset
@@ -20,6 +22,7 @@ from PIL import Image
 from runs import content, rows, run
 from small_run import LOSSLESS, small_dataset
 
+from facecrop.checks.missing_crops import CHECK as MISSING
 from facecrop.commands.audit.command import audit
 from facecrop.commands.audit.serve import serve_audit
 from facecrop.commands.contact.command import write_contact
@@ -32,6 +35,7 @@ from facecrop.crops.shards import header, key_of
 from facecrop.errors import ConfigError, TableError
 from facecrop.images.codec import Limits
 from facecrop.index import LABELS_FILE, read_table
+from facecrop.storage import place
 from facecrop.training.crops import read_crop
 from facecrop.training.pixels import open_pixels
 
@@ -83,6 +87,24 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def tars(out: Path) -> list[str]:
     return sorted(map(str, (out / "images").glob("*.tar")))
+
+
+@pytest.mark.parametrize("kind", ["folder", "memory"])
+def test_an_audit_names_tars_that_are_gone(
+    kind: str, raw_and_out: tuple[Path, Path], files: Path, tmp_path: Path
+) -> None:
+    raw, _ = raw_and_out
+    out = pack(raw, tmp_path / "out" if kind == "folder" else place(f"memory://{uuid4().hex}"))
+    check = MISSING.name
+    assert audit(out, checks=[check]).issues == audit(files, checks=[check]).issues == ()
+    tar = min((out / "images").glob("*.tar"))
+    crops = pc.sum(pc.equal(read_table(out / SHARDS_FILE)["shard"], tar.name)).as_py()
+    tar.unlink()
+    (issue,) = audit(out, checks=[check]).issues
+    assert issue.reason == f"images/{tar.name} is gone, and with it {crops} crops"
+    assert issue.severity == "error"
+    pack(raw, out)
+    assert audit(out, checks=[check]).issues == ()
 
 
 def by_webdataset(out: Path) -> dict[str, tuple[dict[str, str], bytes]]:

@@ -8,6 +8,7 @@ CHECKS: Registry[Check] = Registry(
     {
         # files and folders
         "unreadable": "facecrop.checks.unreadable:CHECK",
+        "missing-crops": "facecrop.checks.missing_crops:CHECK",
         "wrong-extension": "facecrop.checks.wrong_extension:CHECK",
         "odd-format": "facecrop.checks.odd_format:CHECK",
         "foreign-files": "facecrop.checks.foreign_files:CHECK",

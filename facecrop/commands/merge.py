@@ -19,7 +19,6 @@ from facecrop.commands.preprocess.obsolete import remove_obsolete, replaced
 from facecrop.commands.preprocess.outcome import OUTCOME, PreprocessResult, Progress, count_outcomes
 from facecrop.commands.preprocess.parts import Part, find_parts, is_whole, remove_parts
 from facecrop.commands.preprocess.plan import RunPlan, plan_run
-from facecrop.commands.streams import held
 from facecrop.config import read_toml, validate
 from facecrop.crops.places import Places
 from facecrop.errors import ConfigError, TableError
@@ -95,7 +94,7 @@ class _Merge:
             or not self.home.has_all(self.out, plan.rows, self.places)
         ):
             index = replaced(Known(self.out, paths=()), plan.rows)
-            before = held(plan.at_stake())
+            before = plan.at_stake()
             # Where every record has been seen by its shard, what was seen before is out of date. A
             # run over the whole that did not come to its end may have left rows of its own.
             alone = is_whole(self.parts) and not plan.images
@@ -134,7 +133,7 @@ class _Merge:
         Raises:
             TableError: Some are nowhere.
         """
-        lost = self.home.settle(self.out, self.ledger.gathered(), self.places)
+        lost = self.home.settle(self.ledger, self.places)
         if lost:
             raise TableError(
                 f"the crops of {len(lost):,} images of {self.out} cannot be read any more, first "

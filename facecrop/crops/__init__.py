@@ -63,7 +63,7 @@ def crop_data(file: Path) -> bytes:
                 return file.read_bytes()
             return _tars(out, stamp).read(file.relative_to(out).as_posix())
         except FileNotFoundError:
-            _remote_stamp.cache_clear()  # else the old answer would be given for a while
+            _lately.cache_clear()  # else the old answer would be given for a while
             if out is None or _stamp(out, fresh=True) == stamp:
                 raise
         # The dataset was brought up to date meanwhile.
@@ -115,20 +115,16 @@ def _tars(out: Path, stamp: tuple[int, int, int]) -> _Tars:  # noqa: ARG001 - it
 
 def _stamp(out: Path, *, fresh: bool = False) -> tuple[int, int, int] | None:
     """Return what tells one table of places from another; None if there is none."""
-    if is_remote(out):
-        moment = time.monotonic() if fresh else time.monotonic() // _ASKED_AGAIN_S
-        return _remote_stamp(out, moment)
+    if is_remote(out) and not fresh:
+        return _lately(out, time.monotonic() // _ASKED_AGAIN_S)
     try:
-        facts = os.stat(f"{out}/{SHARDS_FILE}")  # noqa: PTH116 - once for each crop
+        # Once for each crop: a Path would take as long again.
+        facts = (out / SHARDS_FILE).stat() if is_remote(out) else os.stat(f"{out}/{SHARDS_FILE}")  # noqa: PTH116
     except (FileNotFoundError, NotADirectoryError):
         return None
     return facts.st_ino, facts.st_mtime_ns, facts.st_size
 
 
 @lru_cache(maxsize=4)
-def _remote_stamp(out: Path, moment: float) -> tuple[int, int, int] | None:  # noqa: ARG001 - likewise
-    try:
-        facts = (out / SHARDS_FILE).stat()
-    except FileNotFoundError:
-        return None
-    return facts.st_ino, facts.st_mtime_ns, facts.st_size
+def _lately(out: Path, moment: float) -> tuple[int, int, int] | None:  # noqa: ARG001 - likewise
+    return _stamp(out, fresh=True)

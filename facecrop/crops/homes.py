@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from uuid import uuid4
@@ -17,11 +18,12 @@ import pyarrow.compute as pc
 
 from facecrop.crops import FOLDER, SHARDS_FILE, SHARDS_SCHEMA, in_tars, spool
 from facecrop.crops.places import FACTS, Places
-from facecrop.crops.shards import as_numbers, cut
+from facecrop.crops.shards import cut
 from facecrop.crops.tars import LostError, Tar
-from facecrop.errors import StoreError, TableError
+from facecrop.errors import TableError, unwritable
+from facecrop.fragments import prefixes
 from facecrop.index import read_batches, read_columns, write_batches
-from facecrop.storage import files_below, is_remote, on_disk, put, remove_all, write_whole
+from facecrop.storage import files_below, found_in, is_remote, put, remove_all, write_whole
 from facecrop.storage.folders import remove
 
 COLUMNS = ("path", "image", "image_sha256", "image_size", "image_mtime_ns")
@@ -30,9 +32,26 @@ COLUMNS = ("path", "image", "image_sha256", "image_size", "image_mtime_ns")
 Rows = Callable[[], Iterable[pa.Table]]
 """Gives the rows of a table in its order, in parts; it may be asked several times."""
 
+STAMPS = pa.schema([("path", pa.string()), ("image_mtime_ns", pa.int64())])
+"""Columns of what tells of crops that are files now, with another stamp (`storage.File`) than is
+known of them: later runs would read each to see whether it is the same."""
+
 _NAME = re.compile(r"shard-[0-9a-f]{16}\.tar")
 _AT_ONCE = 1 << 14
 """Crops that are compared at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of crops that were brought to where they belong.
+
+    Args:
+        lost: The paths of records whose crop is nowhere.
+        stamps: `STAMPS`, in the order of the index.
+    """
+
+    lost: list[str]
+    stamps: pa.Table
 
 
 def is_at_home(out: Path, rows: Iterable[pa.Table], places: Places, *, tars: bool) -> bool:
@@ -89,19 +108,20 @@ def pack(out: Path, rows: Rows, places: Places, most: int) -> list[str]:
     """
     (out / FOLDER).mkdir(parents=True, exist_ok=True)
     lost, names, written, count = list[str](), list[str](), list[str](), 0
-    for crops in _together(rows(), most):
-        tar = Tar(out, crops)
-        names.append(tar.name)
-        count += len(crops)
-        if tar.name in places.whole:
-            continue
-        try:
-            write_whole(out / FOLDER / tar.name, partial(tar.write, places))
-        except LostError as error:
-            lost += error.paths
-        except OSError as error:
-            raise _unwritable(out / FOLDER / tar.name, error) from None
-        written.append(tar.name)
+    with places.at_hand():
+        for crops in _together(rows(), most):
+            tar = Tar(out, crops)
+            names.append(tar.name)
+            count += len(crops)
+            if tar.name in places.whole:
+                continue
+            try:
+                write_whole(out / FOLDER / tar.name, partial(tar.write, places))
+            except LostError as error:
+                lost += error.paths
+            except OSError as error:
+                raise unwritable(out / FOLDER / tar.name, error) from None
+            written.append(tar.name)
     if lost:
         return lost
     tables = (Tar(out, crops).table() for crops in _together(rows(), most))
@@ -118,46 +138,58 @@ def _together(rows: Iterable[pa.Table], most: int) -> Iterator[pa.Table]:
         crops = part.select(COLUMNS).filter(pc.is_valid(part["image"]))
         waiting = crops if waiting is None else pa.concat_tables([waiting, crops])
         while len(waiting) > most:
-            end = cut(as_numbers(waiting["image_sha256"].slice(0, most)))
+            end = cut(prefixes(waiting["image_sha256"].slice(0, most)))
             yield waiting.slice(0, end).combine_chunks()
             waiting = waiting.slice(end)
     if waiting is not None and len(waiting):
         yield waiting.combine_chunks()
 
 
-def unpack(out: Path, rows: Iterable[pa.Table], places: Places) -> list[str]:
+def unpack(out: Path, rows: Iterable[pa.Table], places: Places) -> Settled:
     """Bring all crops into files of their own, those that are not there already.
 
     Args:
         out: The dataset.
-        rows: Of its index, in parts, with `COLUMNS`.
+        rows: Of its index in its order, in parts, with `COLUMNS`.
         places: Where crops lie that are not files.
-
-    Returns:
-        The paths of records whose crop is nowhere.
 
     Raises:
         StoreError: The disk is full or cannot be written.
     """
-    lost = list[str]()
-    for part in rows if len(places) else ():
-        crops = part.filter(pc.is_valid(part["image"]))
-        columns = (crops[name].to_pylist() for name in COLUMNS)
-        found = places.locate(crops["image_sha256"]).tolist()
-        there = on_disk(out, crops["image"].to_pylist())
-        for crop, number, facts in zip(zip(*columns, strict=True), found, there, strict=True):
-            path, image, digest, size, mtime_ns = crop
-            if facts == (size, mtime_ns) or number < 0:
-                continue  # what is neither here nor there was seen to be a file, and whole
-            data = places.read(number, digest)
-            if data is None:
-                lost.append(path)
-                continue
-            try:
-                _put(out, image, data, mtime_ns)
-            except OSError as error:
-                raise _unwritable(out / image, error) from None
-    return lost
+    lost, stamps = list[str](), [STAMPS.empty_table()]
+    tell = found_in(out)
+    with places.at_hand():
+        for part in rows if len(places) else ():
+            crops = part.filter(pc.is_valid(part["image"]))
+            gone, written = _put_all(out, crops, tell(crops["image"].to_pylist()), places)
+            lost += gone
+            stamps.append(written)
+    return Settled(lost, pa.concat_tables(stamps))
+
+
+def _put_all(
+    out: Path, crops: pa.Table, there: Iterable[tuple[int, int]], places: Places
+) -> tuple[list[str], pa.Table]:
+    """Write some crops as files, unless they are there; return what `Settled` says of them."""
+    lost, paths, stamps = list[str](), list[str](), list[int]()
+    columns = (crops[name].to_pylist() for name in COLUMNS)
+    found = places.locate(crops["image_sha256"]).tolist()
+    for crop, number, facts in zip(zip(*columns, strict=True), found, there, strict=True):
+        path, image, digest, size, mtime_ns = crop
+        if facts == (size, mtime_ns) or number < 0:
+            continue  # what is neither here nor there was seen to be a file, and whole
+        data = places.read(number, digest)
+        if data is None:
+            lost.append(path)
+            continue
+        try:
+            stamp = _put(out, image, data, mtime_ns)
+        except OSError as error:
+            raise unwritable(out / image, error) from None
+        if stamp != mtime_ns:
+            paths.append(path)
+            stamps.append(stamp)
+    return lost, pa.table([paths, stamps], schema=STAMPS)
 
 
 def missing(out: Path, rows: Iterable[pa.Table], places: Places) -> list[str]:
@@ -168,11 +200,11 @@ def missing(out: Path, rows: Iterable[pa.Table], places: Places) -> list[str]:
         rows: Of its index, in parts, with `COLUMNS`.
         places: Where crops lie that are not files.
     """
-    lost = list[str]()
+    lost, tell = list[str](), found_in(out)
     for part in rows:
         crops = part.filter(pc.is_valid(part["image"]))
         nowhere = crops.filter(pa.array(places.locate(crops["image_sha256"]) < 0))
-        there = on_disk(out, nowhere["image"].to_pylist())
+        there = tell(nowhere["image"].to_pylist())
         paths = zip(nowhere["path"].to_pylist(), there, strict=True)
         lost += [path for path, (size, _) in paths if size < 0]
     return lost
@@ -205,19 +237,23 @@ def tidy(out: Path, images: Iterable[pa.ChunkedArray], *, tars: bool) -> None:
         (out / FACTS).unlink(missing_ok=True)
 
 
-def _put(out: Path, image: str, data: bytes, mtime_ns: int | None) -> None:
-    """Write a crop as a file, with the time of its making: by that it is known for unchanged."""
+def _put(out: Path, image: str, data: bytes, mtime_ns: int | None) -> int:
+    """Write a crop as a file, and return the stamp by which it is known for unchanged.
+
+    On a disk that is the time of its making, where it is known; an object has its own.
+    """
     file = out / image
     if is_remote(out):
-        put(file, data)
-        return
+        return put(file, data)
     file.parent.mkdir(parents=True, exist_ok=True)
     temporary = out / ".store" / "tmp" / uuid4().hex
     temporary.parent.mkdir(parents=True, exist_ok=True)
     temporary.write_bytes(data)
     if mtime_ns is not None:
         os.utime(temporary, ns=(mtime_ns, mtime_ns))
+    stamp = temporary.stat().st_mtime_ns
     temporary.replace(file)
+    return stamp
 
 
 def _remove_files(out: Path, images: Iterable[pa.ChunkedArray]) -> None:
@@ -228,7 +264,3 @@ def _remove_files(out: Path, images: Iterable[pa.ChunkedArray]) -> None:
             (out / name).unlink(missing_ok=True)
             with suppress(OSError):  # something else lies there
                 (out / name).parent.rmdir()
-
-
-def _unwritable(path: Path, error: OSError) -> StoreError:
-    return StoreError(f"{path} cannot be written: {error.strerror or error}")

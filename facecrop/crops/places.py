@@ -6,6 +6,7 @@ A crop is found by its digest, whatever it is called. What is known of each is s
 import json
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
@@ -17,8 +18,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from facecrop.crops import FOLDER, SHARDS_FILE, in_tars, spool
-from facecrop.crops.shards import as_numbers
 from facecrop.errors import StoreError, TableError
+from facecrop.fragments import prefixes
 from facecrop.index import read_columns, read_table, write_atomic
 from facecrop.storage import is_remote, on_disk, read_range
 
@@ -58,7 +59,7 @@ class Places:
         prefix, self._file, self._offset, self._size = map(np.concatenate, zip(*parts, strict=True))
         self._order = np.argsort(prefix, kind="stable")
         self._prefix = prefix[self._order]
-        self._copies = tempfile.TemporaryDirectory(prefix="facecrop-") if is_remote(out) else None
+        self._copies: Path | None = None
 
     def __len__(self) -> int:
         """Return how many crops there are."""
@@ -73,7 +74,7 @@ class Places:
         valid = np.asarray(pc.is_valid(digests).to_numpy())
         if not len(self) or not valid.any():
             return result
-        wanted = as_numbers(digests.drop_null())
+        wanted = prefixes(digests.drop_null())
         at = np.searchsorted(self._prefix, wanted).clip(max=len(self) - 1)
         result[valid] = np.where(self._prefix[at] == wanted, self._order[at], -1)
         if self._gone:
@@ -97,6 +98,22 @@ class Places:
         self._gone.add(number)
         return None
 
+    @contextmanager
+    def at_hand(self) -> Iterator[None]:
+        """Hold what is read in a folder for temporary files, for as long as many crops are read.
+
+        Only of object storage: one request for a file, not one for each crop in it.
+        """
+        if not is_remote(self.out):
+            yield
+            return
+        with tempfile.TemporaryDirectory(prefix="facecrop-") as folder:
+            self._copies = Path(folder)
+            try:
+                yield
+            finally:
+                self._copies = None
+
     def remember(self) -> None:
         """Note which tars need not be read to be trusted: those that are whole."""
         known = {name: list(self._facts[name]) for name in sorted(self.whole)}
@@ -114,17 +131,17 @@ class Places:
         if not self._files or self._files[-1] != file:
             self._files.append(file)
         return (
-            as_numbers(rows["sha256"]),
+            prefixes(rows["sha256"]),
             np.full(len(rows), len(self._files) - 1, np.int32),
             rows["offset"].to_numpy(),
             rows["size"].to_numpy(),
         )
 
     def _here(self, name: str) -> Path:
-        """Return a file of this machine: of one in object storage a copy, made once."""
+        """Return a file, or the copy of it that is `at_hand`, made once."""
         if self._copies is None:
             return self.out / name
-        copy = Path(self._copies.name, name.replace("/", "-"))
+        copy = self._copies / name.replace("/", "-")
         if not copy.exists():
             data = (self.out / name).read_bytes()
             try:

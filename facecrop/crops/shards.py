@@ -12,7 +12,6 @@ from hashlib import sha256
 from tarfile import USTAR_FORMAT, TarInfo
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from facecrop.crops import FOLDER
@@ -30,7 +29,10 @@ _NAMED = 16
 """Digits of a digest in a name."""
 _UNSAFE = re.compile(r"[^A-Za-z0-9_/-]")
 _LONGEST_PART, _KEPT_OF_IT = 80, 60
-"""Bytes of a part of a key; a tar has room for 100 of its last part, and for 155 of the others."""
+"""Bytes of a part of a key, and of one that is longer: then come `~` and a digest."""
+_LONGEST_ABOVE = 150
+"""Bytes of all parts of a key but the last: ustar has room for 155 of them, and for 100 of the last
+with its extension. Five stay unused: another bound would be another name of crops that have one."""
 
 
 def key_of(image: str) -> str:
@@ -50,9 +52,7 @@ def key_of(image: str) -> str:
     parts = [_cut(part) for part in key.split("/")]
     key = "/".join(parts)
     above = len(key) - len(parts[-1]) - 1
-    return (
-        key if above <= 2 * _LONGEST_PART - 10 else _digest(image.encode())
-    )  # see `_LONGEST_PART`
+    return key if above <= _LONGEST_ABOVE else _digest(image.encode())
 
 
 def _escaped(match: re.Match[str]) -> str:
@@ -76,21 +76,10 @@ def cut(digests: NDArray[np.uint64]) -> int:
     of two sequences that differ in one place are soon the same again.
 
     Args:
-        digests: (M,) first eight bytes of the digests of all it could hold, as numbers; there are
-            more crops behind them.
+        digests: (M,) `fragments.prefixes` of all it could hold; there are more crops behind them.
     """
     least = (len(digests) - 1) // 2
     return least + int(digests[least:].argmin()) + 1
-
-
-def as_numbers(digests: pa.ChunkedArray) -> NDArray[np.uint64]:
-    """Return the first eight bytes of digests as numbers, (N,)."""
-    whole = digests.combine_chunks()
-    if not len(whole):
-        return np.empty(0, np.uint64)
-    data = np.frombuffer(whole.buffers()[1], np.uint8).reshape(-1, 32)
-    data = data[whole.offset : whole.offset + len(whole)]
-    return np.ascontiguousarray(data[:, :8]).view(">u8").ravel().astype(np.uint64)
 
 
 def name_of(images: Sequence[str], paths: Sequence[str], digests: Sequence[bytes]) -> str:

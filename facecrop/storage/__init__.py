@@ -23,19 +23,26 @@ from urllib.parse import unquote
 from uuid import uuid4
 
 from facecrop.errors import ConfigError
-from facecrop.storage.folders import put_in_place
-from facecrop.storage.listing import Entry, File, Told, files_below, listed, on_disk, seen, teller
+from facecrop.storage.folders import put_in_place, sync
+from facecrop.storage.listing import (
+    Entry,
+    File,
+    Told,
+    files_below,
+    found_in,
+    listed,
+    on_disk,
+    seen,
+    teller,
+)
 from facecrop.storage.objects import EXTRAS
 from facecrop.storage.remote import Remote, as_remote
 
 __all__ = [
-    "Entry", "File", "Place", "Told", "check_shared", "files_below", "is_remote", "listed", "local",
-    "on_disk", "on_this_disk", "place", "put", "read_range", "read_whole", "readable", "remove_all",
-    "seen", "teller", "way", "whither", "write_whole",
+    "Entry", "File", "Told", "check_shared", "files_below", "found_in", "is_in_memory",
+    "is_remote", "listed", "local", "on_disk", "on_this_disk", "place", "put", "read_range",
+    "read_whole", "readable", "remove_all", "seen", "teller", "way", "whither", "write_whole",
 ]  # fmt: skip
-
-Place = Path
-"""A folder or file, local or remote: `Remote` has the names of `Path` that facecrop uses."""
 
 _FOOTER = 1 << 16
 """Bytes that pyarrow reads of the end of a Parquet file before anything else."""
@@ -93,6 +100,12 @@ def is_remote(path: Path) -> bool:
     return as_remote(path) is not None
 
 
+def is_in_memory(path: Path) -> bool:
+    """Tell whether a place is in the memory of this process, and ends with it."""
+    remote = as_remote(path)
+    return remote is not None and remote.kind == "memory"
+
+
 def check_shared(path: Path, *, alone: bool) -> None:
     """Raise if other processes cannot see a place.
 
@@ -103,8 +116,7 @@ def check_shared(path: Path, *, alone: bool) -> None:
     Raises:
         ConfigError: It is in the memory of this process, and others are to work.
     """
-    remote = as_remote(path)
-    if remote is not None and remote.kind == "memory" and not alone:
+    if is_in_memory(path) and not alone:
         raise ConfigError(f"{path} is in the memory of one process: use the engine 'serial'")
 
 
@@ -165,7 +177,7 @@ def on_this_disk(path: Path) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="facecrop-") as folder:
         copy = Path(folder, path.name)
-        remote.give(str(copy))
+        remote.give(copy)
         yield copy
 
 
@@ -182,7 +194,7 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
         with tempfile.TemporaryDirectory(prefix="facecrop-") as folder:
             file = Path(folder, path.name)
             write(file)
-            remote.take(str(file))
+            remote.take(file)
         return
     temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
     try:
@@ -192,11 +204,7 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
         put_in_place(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-    above = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(above)
-    finally:
-        os.close(above)
+    sync(path.parent)
 
 
 def put(path: Path, data: bytes) -> int:

@@ -46,6 +46,15 @@ def put_in_place(new: Path, path: Path) -> None:
     remove(aside)
 
 
+def sync(folder: Path) -> None:
+    """Have the names in a folder reach the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def restore(folder: Path) -> None:
     """Bring back what `put_in_place` moved aside in a folder and did not come to replace.
 

@@ -54,6 +54,10 @@ class Leaf:
 Entry = os.DirEntry[str] | Leaf
 """What lies in a folder."""
 
+Names = Sequence[str | None]
+"""Ways from a folder to files; None stands for no file."""
+_NONE = (-1, -1)
+
 
 def listed(folder: Path | Entry, *, deep: bool = True) -> Sequence[Entry]:
     """Return what lies in a folder, in no certain order.
@@ -144,31 +148,47 @@ def seen(folder: Path, names: Sequence[str]) -> list[Path]:
     ]
 
 
-def on_disk(out: Path, names: Sequence[str | None]) -> Iterator[tuple[int, int]]:
+def on_disk(out: Path, names: Names) -> Iterator[tuple[int, int]]:
     """Yield bytes and stamp (`File`) of files below a folder, in order; -1, -1 where is none.
 
     Raises:
         OSError: The storage does not answer, or refuses.
     """
-    if as_remote(out) is not None:
-        tops = {name.partition("/")[0] if "/" in name else "" for name in names if name is not None}
-        found = {
-            f"{top}/{file.path}".lstrip("/"): (file.size, file.stamp)
-            for top in ([""] if "" in tops else tops)
-            for file in files_below(out / top)
-        }
-        yield from ((-1, -1) if name is None else found.get(name, (-1, -1)) for name in names)
-        return
+    return found_in(out)(names)
+
+
+def found_in(out: Path) -> Callable[[Names], Iterator[tuple[int, int]]]:
+    """Return what tells the same for some names after others.
+
+    In object storage each folder right below `out` is listed as a whole when it is first asked for,
+    and not again: what is written there later is not seen.
+    """
+    if as_remote(out) is None:
+        return lambda names: _by_stat(out, names)
+    known: dict[str, dict[str, tuple[int, int]]] = {}
+
+    def facts(name: str | None) -> tuple[int, int]:
+        if name is None:
+            return _NONE
+        top, _, below = name.partition("/") if "/" in name else ("", "", name)
+        if top not in known:
+            known[top] = {file.path: (file.size, file.stamp) for file in files_below(out / top)}
+        return known[top].get(below, _NONE)
+
+    return lambda names: map(facts, names)
+
+
+def _by_stat(out: Path, names: Names) -> Iterator[tuple[int, int]]:
     for name in names:
         if name is None:
-            yield -1, -1
+            yield _NONE
             continue
         try:
             facts = os.stat(f"{out}/{name}")  # noqa: PTH116 - a Path for each file takes as long
         except OSError:
-            yield -1, -1
+            yield _NONE
             continue
-        yield (facts.st_size, facts.st_mtime_ns) if S_ISREG(facts.st_mode) else (-1, -1)
+        yield (facts.st_size, facts.st_mtime_ns) if S_ISREG(facts.st_mode) else _NONE
 
 
 def _grown(folder: Remote) -> Leaf:
@@ -176,7 +196,8 @@ def _grown(folder: Remote) -> Leaf:
     root = Leaf(str(folder), FOLDER)
     for way, facts in folder.below():
         here = root
-        for name in way.split("/")[:-1]:
-            here = here.inside.setdefault(f"{name}/", Leaf(f"{here.path}/{name}", FOLDER))
-        here.inside[way] = Leaf(f"{root.path}/{way}", facts)
+        *folders, name = way.split("/")
+        for one in folders:
+            here = here.inside.setdefault(f"{one}/", Leaf(f"{here.path}/{one}", FOLDER))
+        here.inside[name] = Leaf(f"{here.path}/{name}", facts)
     return root

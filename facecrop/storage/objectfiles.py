@@ -3,7 +3,6 @@
 import io
 import os
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any
 
 
@@ -70,27 +69,18 @@ class Waiting(io.BytesIO):
         self._put = None
         self.close()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if kind is not None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self.close()
+        else:
             self.discard()
-        super().__exit__(kind, error, trace)
 
 
 class Text(io.TextIOWrapper):
     """Text of such bytes."""
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None and isinstance(self.buffer, Waiting):
             self.buffer.discard()
-            return
-        super().__exit__(kind, error, trace)
+        else:
+            self.close()

@@ -6,6 +6,8 @@ line of text, whatever the package raised.
 
 import errno
 import hashlib
+import logging
+import os
 import stat
 import time
 from collections.abc import Callable, Mapping
@@ -29,11 +31,23 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "s3": {"use_listings_cache": False, "max_concurrency": 1},
     "gs": {"use_listings_cache": False},
 }
+_WORDY = ("gcsfs", "google.auth", "s3fs", "aiobotocore")
+"""Loggers that would print a traceback for each try; whoever has set up logging still has them."""
 _TRIES, _WAIT_S = 4, 0.2
 _OWN_TRIES = {"s3": 2, "gs": 2}
 """Their packages try again by themselves, five times at least, and longer each time; but s3fs not
 where a busy server answers without a body, as to every HEAD."""
 _FINAL = (PermissionError, FileExistsError, IsADirectoryError, NotADirectoryError)
+_NOBODY = frozenset(
+    {"NoCredentialsError", "PartialCredentialsError", "ProfileNotFound", "DefaultCredentialsError"}
+)
+"""What the packages raise where they find no credentials, by name: they may not be installed."""
+_CREDENTIALS = {
+    "s3": "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; for a public bucket "
+    "FSSPEC_S3_ANON=true",
+    "gs": "run: gcloud auth application-default login, or set GOOGLE_APPLICATION_CREDENTIALS; for "
+    "a public bucket FSSPEC_GS_TOKEN=anon",
+}
 
 
 class RemoteError(StoreError, OSError):
@@ -76,14 +90,14 @@ FOLDER = Facts(0, 0, 0, stat.S_IFDIR | 0o755)
 
 def facts_of(info: Mapping[str, Any]) -> Facts:
     """Return what an answer of fsspec tells, whatever the storage."""
+    if info.get("type") == "directory":
+        return FOLDER
     written = next(
         (info[name] for name in ("LastModified", "mtime", "updated", "created") if info.get(name)),
         None,
     )
     written_ns = _nanoseconds(written)
     tag = info.get("ETag") or info.get("md5Hash") or info.get("etag") or str(written_ns)
-    if info.get("type") == "directory":
-        return FOLDER
     return Facts(int(info.get("size") or 0), written_ns, number_of(str(tag)))
 
 
@@ -96,8 +110,9 @@ def _nanoseconds(written: object) -> int:
     if isinstance(written, str):
         written = datetime.fromisoformat(written)
     if isinstance(written, datetime):
-        return round(written.timestamp() * 1e6) * 1000
-    return int(written * 1e9) if isinstance(written, int | float) else 0
+        written = written.timestamp()
+    # To the microsecond, as a number of seconds holds no more: one time, however it is told.
+    return round(written * 1e6) * 1000 if isinstance(written, int | float) else 0
 
 
 def asked(call: Callable[[], _T], url: str, kind: str) -> _T:
@@ -112,19 +127,29 @@ def asked(call: Callable[[], _T], url: str, kind: str) -> _T:
         try:
             return call()
         except FileNotFoundError as error:
-            raise FileNotFoundError(errno.ENOENT, _line(error), url) from None
+            raise FileNotFoundError(errno.ENOENT, _line(error, kind), url) from None
+        except MissingExtraError:
+            raise
         except _FINAL as error:
-            raise RemoteError(error.errno or errno.EACCES, _line(error), url) from None
+            raise RemoteError(error.errno or errno.EACCES, _line(error, kind), url) from None
         except Exception as error:  # noqa: BLE001 - every package has errors of its own
-            if turn == tries:
-                raise RemoteError(errno.EIO, _line(error), url) from None
+            if turn == tries or type(error).__name__ in _NOBODY:
+                raise RemoteError(errno.EIO, _line(error, kind), url) from None
         time.sleep(_WAIT_S * 2 ** (turn - 1))
     raise AssertionError("the last try returns or raises")
 
 
-def _line(error: BaseException) -> str:
+def _line(error: BaseException, kind: str) -> str:
+    """Return one line: what a package says, and what can be done about it."""
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return str(text).splitlines()[0]
+    line, cure = str(text).splitlines()[0], ""
+    if type(error).__name__ in _NOBODY:
+        cure = _CREDENTIALS[kind]
+    elif type(error).__name__ == "EndpointConnectionError":
+        cure = "is AWS_ENDPOINT_URL, or the region, the right one?"
+    elif kind == "s3" and "bucket does not exist" in line:
+        cure = "make it first, or look at AWS_PROFILE and AWS_ENDPOINT_URL"
+    return f"{line.partition('. ')[0].rstrip('.')}; {cure}" if cure else line
 
 
 @lru_cache(maxsize=8)
@@ -133,6 +158,7 @@ def system(kind: str, process: int) -> Any:  # noqa: ARG001 - a connection does 
 
     Raises:
         MissingExtraError: The package for it is not installed.
+        Exception: Whatever the package raises where it finds no credentials.
     """
     try:
         import_module(_MODULES[kind])
@@ -141,4 +167,15 @@ def system(kind: str, process: int) -> Any:  # noqa: ARG001 - a connection does 
         raise MissingExtraError(
             f"{kind}:// needs the package {error.name!r}: pip install 'facecrop[{EXTRAS[kind]}]'"
         ) from None
-    return fsspec.filesystem(kind, **_OPTIONS.get(kind, {}))
+    for name in _WORDY:
+        logging.getLogger(name).addHandler(logging.NullHandler())
+    options = dict(_OPTIONS.get(kind, {}))
+    if kind == "gs" and not _says_who(fsspec.config.conf):
+        options["token"] = "google_default"  # noqa: S105 - else it goes on as nobody, after minutes
+    return fsspec.filesystem(kind, **options)
+
+
+def _says_who(config: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Tell whether fsspec's configuration says as whom to ask Google, or whom to ask instead."""
+    own = {**config.get("gcs", {}), **config.get("gs", {})}
+    return bool(own.keys() & {"token", "endpoint_url"}) or "STORAGE_EMULATOR_HOST" in os.environ

@@ -12,6 +12,7 @@ import stat
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import IO, Any, Self, cast
 
 from facecrop.errors import StoreError
@@ -160,17 +161,16 @@ class Remote(Url):
         """Write a text whole; return the `st_ino` that it has now."""
         return self.write_bytes(text.encode(encoding))
 
-    def take(self, file: str) -> None:
+    def take(self, file: Path) -> None:
         """Become what a file of this machine holds, whole."""
-        if os.path.getsize(file) > _PUT_BYTES:  # noqa: PTH202 - a name
-            self._ask("put_file", file, self.key)
-            return
-        with open(file, "rb") as source:  # noqa: PTH123 - a name
-            self._ask("pipe_file", self.key, source.read())
+        if file.stat().st_size > _PUT_BYTES:
+            self._ask("put_file", str(file), self.key)
+        else:
+            self._ask("pipe_file", self.key, file.read_bytes())
 
-    def give(self, file: str) -> None:
+    def give(self, file: Path) -> None:
         """Copy what it holds to a file of this machine."""
-        self._ask("get_file", self.key, file)
+        self._ask("get_file", self.key, str(file))
 
     def random(self, whole: int = _WHOLE) -> IO[bytes]:
         """Open it for reading here and there: a request for each read, or one if it is small.
@@ -240,8 +240,10 @@ class Remote(Url):
                 self._ask("rm_file", key)
 
     def _ask(self, method: str, *arguments: Any, **options: Any) -> Any:
-        call = getattr(system(self.kind, os.getpid()), method)
-        return asked(lambda: call(*arguments, **options), str(self), self.kind)
+        def call() -> Any:
+            return getattr(system(self.kind, os.getpid()), method)(*arguments, **options)
+
+        return asked(call, str(self), self.kind)
 
 
 def as_remote(path: object) -> Remote | None:

@@ -5,7 +5,7 @@ import posixpath
 from pathlib import PurePosixPath
 from typing import Self
 
-from facecrop.errors import StoreError
+from facecrop.errors import ConfigError, StoreError
 
 _COPY = {
     "s3": ("aws s3 sync {} FOLDER", "aws s3 cp {} FOLDER"),
@@ -71,7 +71,10 @@ class Url:
         below = PurePosixPath(other)
         if below.is_absolute():
             raise ValueError(f"{str(below)!r} is no path below {self}")
-        return self._at(PurePosixPath(posixpath.normpath(self._pure / below)))
+        there = PurePosixPath(posixpath.normpath(self._pure / below))
+        if there.parts[:1] != self.parts[:1]:
+            raise ConfigError(f"{str(below)!r} leads from {self} out of its bucket")
+        return self._at(there)
 
     def joinpath(self, *others: str) -> Self:
         """Return a place below."""
@@ -124,14 +127,15 @@ class Url:
         Raises:
             ValueError: It does not lie in that folder.
         """
-        if not isinstance(other, Url) or other.kind != self.kind:
+        if other.kind != self.kind:
             raise ValueError(f"{str(self)!r} is not below {str(other)!r}")
-        return self._pure.relative_to(other._pure)  # noqa: SLF001 - of its own kind
+        return self._pure.relative_to(other.key)
 
     def is_relative_to(self, other: object) -> bool:
         """Tell whether it lies in a folder, or is it."""
-        same = isinstance(other, Url) and other.kind == self.kind
-        return same and self._pure.is_relative_to(other._pure)  # type: ignore[attr-defined]  # noqa: SLF001 - of its own kind
+        if not isinstance(other, Url) or other.kind != self.kind:
+            return False
+        return self._pure.is_relative_to(other.key)
 
     def as_posix(self) -> str:
         """Return the URL."""

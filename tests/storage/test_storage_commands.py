@@ -1,11 +1,13 @@
 """What the other commands make of a dataset in object storage: the same, or one line."""
 
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fakes import write_profiles
 from object_server import Server
-from program import typed
+from program import facecrop, typed
 from runs import run
 
 from facecrop.commands.audit.command import audit
@@ -16,8 +18,11 @@ from facecrop.commands.relabel.command import relabel
 from facecrop.commands.split import split
 from facecrop.commands.stats.command import stats
 from facecrop.images.codec import Limits
+from facecrop.labels.space import MASK_TASK
 from facecrop.labels.splits import SplitSettings
 from facecrop.storage import place
+from facecrop.training.prediction_files import write_predictions
+from facecrop.training.predictions import Predictions
 
 
 def test_commands_make_the_same_of_a_dataset_in_object_storage(
@@ -60,6 +65,8 @@ def test_commands_make_the_same_of_a_dataset_in_object_storage(
         ("runs", "s3://bucket/out"),
         ("predict", "s3://bucket/out/runs/a", "raw", "--out", "a.csv"),
         ("vote", "s3://bucket/a.csv", "--out", "b.csv"),
+        ("explain", "s3://bucket/out/runs/a"),
+        ("explain", "out/runs/a", "s3://bucket/out"),
         ("audit", "s3://bucket/out", "--train"),
         ("relabel", "out", "--manifest", "s3://bucket/fixes.csv"),
         ("export", "out", "s3://bucket/coco", "--to", "coco"),
@@ -74,6 +81,53 @@ def test_what_needs_a_disk_says_so_in_one_line(command: tuple[str, ...], server:
     assert ended.stderr.startswith("error: s3://bucket/")
     assert "in object storage" in ended.stderr
     assert server.asked == []
+
+
+_SAY_IT = """
+import sys
+from facecrop.cli import main
+for line in (
+    "train s3://bucket/out",
+    "tune s3://bucket/out",
+    "predict s3://bucket/out/runs/a raw --out a.csv",
+    "explain s3://bucket/out/runs/a",
+    "audit s3://bucket/out --train",
+):
+    sys.argv = ["facecrop", *line.split()]
+    try:
+        main()
+    except SystemExit:
+        print(line.split()[0], "torch" in sys.modules)
+"""
+
+
+def test_what_needs_a_disk_says_so_before_torch_is_imported() -> None:
+    ended = facecrop("-c", _SAY_IT, program=[sys.executable])
+    said = [f"{command} False" for command in ("train", "tune", "predict", "explain", "audit")]
+    assert ended.stdout.splitlines() == said
+    assert ended.stderr.count("in object storage") == len(said)
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.parquet"])
+def test_predictions_are_written_to_object_storage(name: str, bucket: Path, tmp_path: Path) -> None:
+    said = Predictions("a", ("p/a",), MASK_TASK, np.array([3]))
+    for out in (tmp_path, bucket / "new" / "folder"):
+        write_predictions(said, out / name)
+    assert (bucket / "new" / "folder" / name).read_bytes() == (tmp_path / name).read_bytes()
+
+
+def test_memory_ends_with_the_command_and_is_refused(tmp_path: Path) -> None:
+    for command in (
+        ("preprocess", tmp_path, "memory://out", "--engine", "serial"),
+        ("preprocess", "memory://raw", tmp_path / "out"),
+        ("cache", "size", "memory://out"),
+        ("predict", "memory://a", "raw", "--out", "a.csv"),
+    ):
+        ended = typed(*command)
+        assert ended.returncode == 1
+        assert ended.stderr.startswith("error: memory://")
+        assert "would be gone when this command ends" in ended.stderr
+        assert ended.stderr.count("\n") == 1
 
 
 def test_a_file_and_a_folder_are_copied_by_their_own_commands() -> None:

@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -134,6 +135,12 @@ def test_what_cannot_be_read_is_one_line(
     assert str(bucket) in ended.stderr
 
 
+def test_a_bucket_that_is_not_there_is_one_line_with_its_cure(raw: Path) -> None:
+    ended = typed("preprocess", raw, "s3://nobody-made-it/out", "--engine", "serial")
+    assert ended.stderr.count("\n") == 1
+    assert "does not exist; make it first, or look at AWS_PROFILE and AWS_END" in ended.stderr
+
+
 def test_a_bucket_that_is_not_there_is_one_line(raw: Path, tmp_path: Path) -> None:
     for ends in (("s3://nobody-made-it/raw", tmp_path / "out"), (raw, "s3://nobody-made-it/out")):
         ended = typed("preprocess", *ends, "--engine", "serial", "--recipe", "center-crop")
@@ -152,7 +159,11 @@ def test_missing_credentials_and_a_server_that_is_away_are_one_line(
         ({"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "Could not connect to the endpoint URL"),
         (
             {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None},
-            "Unable to locate credentials",
+            "Unable to locate credentials; set AWS_PROFILE, or AWS_ACCESS_KEY_ID and",
+        ),
+        (
+            {"AWS_PROFILE": "nobody", "AWS_ACCESS_KEY_ID": None},
+            "The config profile (nobody) could not be found; set AWS_PROFILE, or",
         ),
     ):
         with monkeypatch.context() as patch:
@@ -164,6 +175,54 @@ def test_missing_credentials_and_a_server_that_is_away_are_one_line(
         assert ended.stderr.count("\n") == 1
         assert ended.stderr.startswith(f"error: {raw}: {said}")
     forget_connections()
+
+
+def test_google_without_credentials_is_one_line_at_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pytest.importorskip("gcsfs")
+    # Else it asks whether this is a machine of Google's, and asks again.
+    monkeypatch.setattr("google.auth.compute_engine._metadata._NO_GCE_CHECK", True)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
+    monkeypatch.delenv("CLOUDSDK_CONFIG", raising=False)
+    objects.system.cache_clear()
+    slept: list[float] = []
+    monkeypatch.setattr(objects.time, "sleep", slept.append)
+    ended = typed("split", "gs://bucket/out")
+    objects.system.cache_clear()
+    assert ended.stderr.startswith(
+        "error: gs://bucket/out/index.parquet: Your default credentials were not found; "
+        "run: gcloud auth application-default login, or set GOOGLE_"
+    )
+    assert ended.stderr.count("\n") == 1
+    assert ended.returncode == 1
+    assert slept == []
+
+
+def test_whoever_says_as_whom_to_ask_google_is_not_overruled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[dict[str, Any]] = []
+    fsspec = SimpleNamespace(
+        config=SimpleNamespace(conf={}),
+        filesystem=lambda _, **options: asked.append(options),
+    )
+    monkeypatch.setattr(objects, "import_module", lambda _: fsspec)
+    for config, variable, token in (
+        ({}, None, "google_default"),
+        ({"gs": {"token": "anon"}}, None, None),
+        ({"gcs": {"endpoint_url": "http://localhost"}}, None, None),
+        ({}, "http://localhost", None),
+    ):
+        objects.system.cache_clear()
+        fsspec.config.conf = config
+        with monkeypatch.context() as patch:
+            if variable:
+                patch.setenv("STORAGE_EMULATOR_HOST", variable)
+            objects.system("gs", 0)
+        assert asked[-1].get("token") == token
+    objects.system.cache_clear()
 
 
 class Flaky:

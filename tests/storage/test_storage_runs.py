@@ -1,6 +1,7 @@
 """Runs whose RAW or OUT is in object storage: the same as on a disk, in few requests."""
 
 import json
+import tempfile
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -13,6 +14,7 @@ from runs import content, recipe, run, trust
 from shard_runs import IMAGES, sharded, write_quirks
 
 from facecrop.commands.merge import merge
+from facecrop.commands.preprocess.known import STATE_FILE
 from facecrop.errors import ConfigError
 from facecrop.index import INDEX_FILE, read_table
 from facecrop.storage import files_below, is_remote, place
@@ -179,6 +181,46 @@ def test_workers_of_their_own_see_object_storage(
     run(server.fill(bucket / "raw", pictures(few)), out, workers=1)
     run(few, tmp_path)
     check_same(out, tmp_path, server)
+    assert list(Path(tempfile.gettempdir()).glob("facecrop-workers-*")) == [], "no log is left"
+
+
+def test_crops_that_left_their_tars_are_not_read_again_and_nothing_is_left_here(
+    few: Path, bucket: Path, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw, out = server.fill(bucket / "raw", pictures(few)), bucket / "out"
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    run(raw, out, store_as="shards", shard_size=4, workers=1)
+    trust(out)
+    server.asked.clear()
+    run(raw, out, store_as="files")
+    images = [query for _, _, query in server.asked if "prefix=out%2Fimages%2F" in query]
+    assert 0 < len(images) <= 4
+    trust(out)
+    server.asked.clear()
+    result = run(raw, out)
+    assert (result.progress.total, result.unread) == (0, len(list(pictures(few))))
+    assert gets(server, "raw") == gets(server, "images") == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_is_stopped_while_crops_leave_their_tars_knows_those_that_have(
+    few: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = place(f"memory://{uuid4().hex}")
+    run(few, out, store_as="shards", shard_size=4)
+    with monkeypatch.context() as patch:
+        patch.setattr("facecrop.commands.preprocess.ledger.Ledger.finish", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run(few, out, store_as="files")
+    left = [file for file in files_below(out / "images") if file.path.endswith(".jpg")]
+    run(few, out, store_as="files")
+    assert [file for file in files_below(out / "images") if file.path.endswith(".jpg")] == left
+    rows = read_table(out / STATE_FILE)["image_mtime_ns"].to_pylist()
+    assert sorted(rows) == sorted(file.stamp for file in left)
+
+
+def stop(_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def test_memory_is_of_one_process(tmp_path: Path) -> None:

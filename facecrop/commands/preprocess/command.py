@@ -4,7 +4,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from facecrop.commands.preprocess.home import Home
 from facecrop.commands.preprocess.outcome import Estimate, PreprocessResult, Progress
+from facecrop.commands.preprocess.parts import find_parts
 from facecrop.commands.preprocess.run import Run
 from facecrop.commands.preprocess.work import Means
 from facecrop.errors import ConfigError, LimitError
@@ -15,7 +17,7 @@ from facecrop.labels.shards import Shard
 from facecrop.storage import check_shared, place
 from facecrop.store import Store
 
-__all__ = ["Estimate", "PreprocessResult", "Progress", "check_rejects", "preprocess"]
+__all__ = ["Estimate", "PreprocessResult", "Progress", "check_rejects", "preprocess", "stored_as"]
 
 
 def preprocess(
@@ -92,6 +94,19 @@ def preprocess(
     store = Store(out / ".store")
     with store.locked() if part is None else store.shared(f"shard {part}"):
         return run.do(verify=verify, contact=contact, report=report, started=started)
+
+
+def stored_as(out: Path | str) -> str:
+    """Return how a dataset has its crops, or will have them unless it is asked otherwise.
+
+    Args:
+        out: The dataset, or its URL; it need not be there.
+
+    Returns:
+        `files` or `shards`.
+    """
+    out = place(out)
+    return Home.known(out, [part.card for part in find_parts(out)]).store_as
 
 
 def check_rejects(result: PreprocessResult, limit: int | None) -> None:

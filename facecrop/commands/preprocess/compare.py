@@ -1,6 +1,6 @@
 """What has become of records since the last run: compared by column, some thousands at a time."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -15,7 +15,7 @@ from facecrop.crops.places import Places
 from facecrop.images.output import extra_file
 from facecrop.index import RETRIED, Status
 from facecrop.labels.raw import RAW_COLUMNS
-from facecrop.storage import files_below, is_remote, on_disk
+from facecrop.storage import found_in
 
 _FACTS = ("size", "mtime_ns", "ctime_ns", "inode")
 ASKED = (
@@ -80,7 +80,7 @@ class Comparison:
 
     def __init__(self, out: Path, targets: Targets, wanted: Wanted, places: Places) -> None:
         self._out, self._targets, self._wanted, self._places = out, targets, wanted, places
-        self._facts = _teller(out)
+        self._facts = found_in(out)
 
     def look(self, raw: pa.Table, known: pa.Table, start: int) -> Compared:
         """Compare some neighbouring records.
@@ -146,23 +146,6 @@ class Comparison:
         both = (number for facts in self._facts(names) for number in facts)
         told = np.fromiter(both, np.int64, 2 * len(names)).reshape(-1, 2)
         return told[:, 0], told[:, 1]
-
-
-def _teller(out: Path) -> Callable[[Sequence[str | None]], Iterator[tuple[int, int]]]:
-    """Return what `on_disk` tells of files below OUT; object storage is listed but once."""
-    if not is_remote(out):
-        return lambda names: on_disk(out, names)
-    listed: dict[str, dict[str, tuple[int, int]]] = {}
-
-    def facts(name: str | None) -> tuple[int, int]:
-        if name is None:
-            return -1, -1
-        top, _, below = name.partition("/")
-        if top not in listed:
-            listed[top] = {file.path: (file.size, file.stamp) for file in files_below(out / top)}
-        return listed[top].get(below, (-1, -1))
-
-    return lambda names: map(facts, names)
 
 
 def _unchanged(raw: pa.Table, known: pa.Table, trusted_ns: int) -> Flags:

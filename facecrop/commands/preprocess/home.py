@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from facecrop.commands.preprocess.ledger import Ledger
 from facecrop.commands.streams import Rows
 from facecrop.config import read_toml
 from facecrop.crops import homes, in_tars
@@ -42,12 +43,12 @@ class Home:
 
         Args:
             out: The dataset.
-            cards: What shards say of themselves; the first that says anything is asked first.
+            cards: What shards say of themselves.
         """
         if (out / CARD_FILE).exists():
             return cls.of(read_toml(out / CARD_FILE))
-        said = [tomllib.loads(text) for text in cards if text]
-        return cls.of(said[0]) if said else cls(SHARDS if in_tars(out) else FILES)
+        said = next(filter(None, cards), None)
+        return cls.of(tomllib.loads(said)) if said else cls(SHARDS if in_tars(out) else FILES)
 
     def asked(self, store_as: str | None, most: int | None) -> "Home":
         """Return this, changed by what was asked for.
@@ -89,12 +90,11 @@ class Home:
         told = rows(("path", "image", "image_sha256"))
         return homes.is_at_home(out, told, places, tars=self.tars)
 
-    def settle(self, out: Path, rows: Rows, places: Places) -> list[str]:
+    def settle(self, ledger: Ledger, places: Places) -> list[str]:
         """Bring all crops to where they belong; nothing is removed.
 
         Args:
-            out: The dataset.
-            rows: All of its index.
+            ledger: All rows of the dataset; is told what is known anew of crops that were moved.
             places: As in `has_all`.
 
         Returns:
@@ -103,13 +103,18 @@ class Home:
         Raises:
             StoreError: The disk is full or cannot be written.
         """
+        rows = ledger.gathered()
         if self.tars:
-            return homes.pack(out, lambda: rows(homes.COLUMNS), places, self.most)
-        return homes.unpack(out, rows(homes.COLUMNS), places)
+            return homes.pack(ledger.out, lambda: rows(homes.COLUMNS), places, self.most)
+        settled = homes.unpack(ledger.out, rows(homes.COLUMNS), places)
+        ledger.restamp(settled.stamps)
+        return settled.lost
 
-    def missing(self, out: Path, rows: Rows, places: Places) -> list[str]:
+    def missing(self, ledger: Ledger, places: Places) -> list[str]:
         """Return the paths of records whose crop is nowhere, as `settle` does, and do nothing."""
-        return homes.missing(out, rows(homes.COLUMNS), places) if self.tars else []
+        if not self.tars:
+            return []
+        return homes.missing(ledger.out, ledger.gathered()(homes.COLUMNS), places)
 
     def tidy(self, out: Path, rows: Rows) -> None:
         """Remove what is left of crops elsewhere, after the index was written.

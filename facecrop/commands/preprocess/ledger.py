@@ -40,7 +40,7 @@ from facecrop.commands.streams import (
     rebatched,
     windows,
 )
-from facecrop.errors import StoreError
+from facecrop.errors import StoreError, unwritable
 from facecrop.images.rows import COLUMNS, Values
 from facecrop.index import (
     INDEX_FILE,
@@ -160,13 +160,17 @@ class Ledger:
         found = last_of_each(found)
         rows = _rows(self._told_of(found["path"]), found, LEDGER_SCHEMA.names)
         sync(self.out)
-        path = self._journal / _new_name()
+        path = self._new_journal()
+        write_table(rows, path)
+        self._journals.append(path)
+
+    def _new_journal(self) -> Path:
+        """Return where a table goes; names sort by time: object storage tells seconds only."""
         try:
             self._journal.mkdir(parents=True, exist_ok=True)
-            write_table(rows, path)
         except OSError as error:
-            raise StoreError(f"{self._journal} cannot be written: {error.strerror}") from None
-        self._journals.append(path)
+            raise unwritable(self._journal, error) from None
+        return self._journal / f"{time.time_ns():016x}{uuid4().hex}.parquet"
 
     def _told_of(self, paths: pa.ChunkedArray) -> pa.Table:
         """Return what RAW tells of some records, given in order."""
@@ -201,6 +205,22 @@ class Ledger:
         known = self._joined()
         return lambda names: self._all(known, names)
 
+    def restamp(self, stamps: pa.Table) -> None:
+        """Note other times of crops, in the journal: the next run finds them if this one is killed.
+
+        Args:
+            stamps: With `path` and `image_mtime_ns`, in order.
+
+        Raises:
+            StoreError: The disk is full or cannot be written.
+        """
+        if not len(stamps):
+            return
+        rows = rebatched(_restamped(self.gathered(), stamps), _BATCH_ROWS)
+        path = self._new_journal()
+        write_batches(rows, LEDGER_SCHEMA, path)
+        self._journals.append(path)
+
     def _joined(self) -> Rows:
         return _joined(self._settled, self._journals)
 
@@ -209,7 +229,7 @@ class Ledger:
         paths = by_age(self._journal.glob("*.parquet"))
         if len(paths) > 1:
             rows = merged([one for one in map(journal, paths) if one], LEDGER_SCHEMA.names)
-            packed = self._journal / _new_name()
+            packed = self._new_journal()
             write_batches(rebatched(rows, _BATCH_ROWS), LEDGER_SCHEMA, packed)
             for path in paths:
                 path.unlink(missing_ok=True)
@@ -237,7 +257,7 @@ class Ledger:
                 batches = rebatched(self._all(known, schema.names), _BATCH_ROWS)
                 write_batches(batches, schema, file, rows=count)
         except OSError as error:
-            raise StoreError(f"{self.out} cannot be written: {error.strerror}") from None
+            raise unwritable(self.out, error) from None
 
 
 def _rows(raw: pa.Table, found: pa.Table, names: Sequence[str]) -> pa.Table:
@@ -248,6 +268,16 @@ def _rows(raw: pa.Table, found: pa.Table, names: Sequence[str]) -> pa.Table:
     return pa.table(columns, schema=pa.schema([LEDGER_SCHEMA.field(name) for name in names]))
 
 
+def _restamped(known: Rows, stamps: pa.Table) -> Iterator[pa.Table]:
+    """Yield the rows that have another time now, with it."""
+    at = LEDGER_SCHEMA.get_field_index("image_mtime_ns")
+    for rows, new in paired(known(LEDGER_SCHEMA.names), windows(stamps)):
+        if len(new):
+            yield matched(new["path"], rows).set_column(
+                at, LEDGER_SCHEMA.field(at), new["image_mtime_ns"]
+            )
+
+
 def _joined(settled: Rows, paths: Sequence[Path]) -> Rows:
     """Return rows that stay and those of journals, which are newer."""
     found = {path: journal(path) for path in paths}
@@ -256,11 +286,6 @@ def _joined(settled: Rows, paths: Sequence[Path]) -> Rows:
             raise StoreError(f"{path} has gone; run the command again")
     sources = [Source("", settled), *(source for source in found.values() if source)]
     return lambda names: merged(sources, names)
-
-
-def _new_name() -> str:
-    """Return a name that sorts by its time: object storage tells times to the second only."""
-    return f"{time.time_ns():016x}{uuid4().hex}.parquet"
 
 
 def sync(folder: Path) -> None:

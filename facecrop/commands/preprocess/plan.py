@@ -19,6 +19,7 @@ from facecrop.commands.preprocess.known import LEDGER_SCHEMA
 from facecrop.commands.preprocess.outcome import Outcome, Outcomes
 from facecrop.commands.preprocess.targets import Targets
 from facecrop.commands.preprocess.todo import KEPT, items_of, todo_of
+from facecrop.commands.spilled import Spilled
 from facecrop.commands.streams import Rows, matched, paired, windows
 from facecrop.crops.places import Places
 from facecrop.engines.work import Task
@@ -32,6 +33,10 @@ _TASK_IMAGES = 28
 """Images of a task at most: enough to form batches."""
 _TASKS_EACH = 8
 """Tasks for each worker at least, so that none is left alone with a long last one."""
+
+_BARE = ["path", "target", "size", "mtime_ns", "digest"]
+"""What work is that uses nothing again."""
+_AT_STAKE = ["path", "image"]
 
 _Numbers = NDArray[np.int64]
 
@@ -58,7 +63,7 @@ class RunPlan:
     known: Rows
     settled: Flags
     outcomes: Mapping[Outcome, int]
-    todo: pa.Table
+    todo: Spilled
     order: _Numbers
     ends: _Numbers
     unread: int
@@ -89,16 +94,16 @@ class RunPlan:
                 raise StoreError("another run has changed what was known; run the command again")
             yield rows
 
-    def at_stake(self) -> pa.Table:
+    def at_stake(self) -> Spilled:
         """Return `path` and `image` of what was known and does not stay, by path."""
-        parts, start = [LEDGER_SCHEMA.empty_table().select(["path", "image"])], 0
-        for raw, known in paired(windows(self.raw.select(["path"])), self.known(["path", "image"])):
+        found, start = Spilled(pa.schema([LEDGER_SCHEMA.field(name) for name in _AT_STAKE])), 0
+        for raw, known in paired(windows(self.raw.select(["path"])), self.known(_AT_STAKE)):
             stays = self.settled[start : start + len(raw)]
             start += len(raw)
             if not (len(raw) == len(known) and stays.all()):
                 settled = raw["path"].filter(pa.array(stays)).combine_chunks()
-                parts.append(known.filter(pc.invert(pc.is_in(known["path"], settled))))
-        return pa.concat_tables(parts)
+                found.add(known.filter(pc.invert(pc.is_in(known["path"], settled))))
+        return found.close()
 
     def tasks(self, workers: int) -> Iterator[Task]:
         """Yield the work in handy pieces: neighbouring profiles together."""
@@ -115,8 +120,8 @@ class RunPlan:
         starts = [0, *self.ends.tolist()]
         step = max(1, len(self.ends) // profiles)
         chosen = list(pairwise(starts))[::step][:profiles]
-        bare = self.todo.select(["path", "target", "size", "mtime_ns", "digest"])
-        return Task([items_of(bare.slice(start, end - start)) for start, end in chosen])
+        found = (self.todo.slice(start, end - start).select(_BARE) for start, end in chosen)
+        return Task([items_of(rows) for rows in found])
 
     def _profiles(self, start: int, ends: list[int]) -> list[tuple[Item, ...]]:
         items = items_of(self.todo.slice(start, ends[-1] - start))

@@ -25,7 +25,7 @@ from facecrop.commands.preprocess.outcome import (
 from facecrop.commands.preprocess.parts import Part, find_parts, remove_parts
 from facecrop.commands.preprocess.plan import RunPlan, plan_run
 from facecrop.commands.preprocess.work import Means, results
-from facecrop.commands.streams import Rows, held
+from facecrop.commands.streams import Rows
 from facecrop.crops.places import Places
 from facecrop.crops.spool import NAME
 from facecrop.errors import StoreError
@@ -190,7 +190,7 @@ class Run:
             changed |= not self.home.has_all(self.out, plan.rows, self.places)
         pa.default_memory_pool().release_unused()
         if changed:
-            before = held(plan.at_stake())
+            before = plan.at_stake()
             rows = self._work(plan, progress, report)
             outcomes = count_outcomes(rows(("path", *OUTCOME)))
             remove_obsolete(self.out, replaced(before, rows), rows)
@@ -234,7 +234,7 @@ class Run:
         for _ in range(_ROUNDS):
             self.places = Places(self.out, self.spools)
             settle = self.home.settle if self.part is None else self.home.missing
-            lost = settle(self.out, self.ledger.gathered(), self.places)
+            lost = settle(self.ledger, self.places)
             if not lost:
                 return
             plan = self.plan(self.ledger.known(), verify=False)
@@ -249,14 +249,16 @@ class Run:
         self, plan: RunPlan, progress: Progress, report: Callable[[Progress], None] | None
     ) -> None:
         """Have done what a plan says."""
-        lookup = Store(self.out / ".store").write_lookup(self.keys)
+        lookup, log = Store(self.out / ".store").write_lookup(self.keys), self._log()
         try:
             job, tasks = self._job(self.out, lookup), plan.tasks(self.means.everywhere)
-            for result in results(self.means, job, self.devices, tasks, self._log()):
+            for result in results(self.means, job, self.devices, tasks, log):
                 progress.add(result)
                 self.ledger.add(result.rows)
                 if report is not None:
                     report(progress)
+            if is_remote(self.out):
+                log.unlink(missing_ok=True)  # among temporary files it only tells why a run ended
         finally:
             lookup.path.unlink(missing_ok=True)
             self.ledger.flush()

@@ -1,4 +1,8 @@
-"""What workers have to do, as a table: a row for each record, with what may be used again."""
+"""What workers have to do, as a table: a row for each record, with what may be used again.
+
+It is made before the first record is worked on: then the index is written anew, and tells nothing
+of them any more. Of many records it does not stay in memory.
+"""
 
 from collections.abc import Mapping
 
@@ -10,6 +14,7 @@ from facecrop.commands import streams
 from facecrop.commands.preprocess.compare import Flags
 from facecrop.commands.preprocess.known import LEDGER_SCHEMA
 from facecrop.commands.preprocess.targets import Targets
+from facecrop.commands.spilled import Spilled
 from facecrop.commands.streams import Rows, matched, paired, windows
 from facecrop.images.picture import Item, Kept
 from facecrop.labels.paths import unescape
@@ -33,7 +38,7 @@ def todo_of(
     targets: Targets,
     usable: Mapping[str, Flags],
     order: NDArray[np.int64],
-) -> pa.Table:
+) -> Spilled:
     """Return what has to be worked on, and what may be used again of what is known of it.
 
     Args:
@@ -43,9 +48,11 @@ def todo_of(
         usable: By column of `KEPT`, (N,), where it may be used again.
         order: (M,), the numbers of the records, in the order of the rows asked for.
     """
-    parts = [_SCHEMA.empty_table()]
+    todo = Spilled(_SCHEMA)
     if not len(order):
-        return parts[0]
+        return todo
+    rising = bool((np.diff(order) > 0).all())
+    parts = []
     asked = np.zeros(len(raw), np.bool_)
     asked[order] = True
     none = {name: pa.nulls(streams.WINDOW, _SCHEMA.field(name).type) for name in KEPT}
@@ -68,11 +75,16 @@ def todo_of(
                 if again.any()
                 else none[name].slice(0, len(mine))
             )
-        parts.append(pa.table(columns, schema=_SCHEMA))
-    todo = pa.concat_tables(parts)
-    if (np.diff(order) > 0).all():
-        return todo
-    return todo.take(np.searchsorted(np.sort(order), order))
+        part = pa.table(columns, schema=_SCHEMA)
+        if rising:
+            todo.add(part)
+        else:
+            parts.append(part)
+    if parts:  # profiles whose records do not lie together: only what is held can be put in order
+        whole = pa.concat_tables(parts).take(np.searchsorted(np.sort(order), order))
+        for part in windows(whole):
+            todo.add(part)
+    return todo.close()
 
 
 def items_of(rows: pa.Table) -> tuple[Item, ...]:

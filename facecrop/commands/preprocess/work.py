@@ -1,6 +1,5 @@
 """Which engine does the work of a preprocess run, on which devices."""
 
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -8,6 +7,7 @@ from pathlib import Path
 
 from facecrop.commands.preprocess.node import OnNode, surroundings
 from facecrop.engines.choice import check_engine
+from facecrop.engines.cores import usable_cores
 from facecrop.engines.local import LocalEngine
 from facecrop.engines.serial import SerialEngine
 from facecrop.engines.work import Task
@@ -44,7 +44,7 @@ class Means:
     @property
     def here(self) -> int:
         """How many workers this machine has."""
-        return self.workers or len(os.sched_getaffinity(0))
+        return self.workers or len(usable_cores())
 
     @property
     def everywhere(self) -> int:
@@ -84,9 +84,19 @@ def results(
         job: The run; on Ray with absolute paths.
         devices: What the models run on.
         tasks: The work.
-        log: File that takes what native libraries print.
+        log: File that takes what native libraries print; none is left if they print nothing.
     """
     log.unlink(missing_ok=True)
+    try:
+        yield from _worked(means, job, devices, tasks, log)
+    finally:
+        if log.exists() and not log.stat().st_size:
+            log.unlink()
+
+
+def _worked(
+    means: Means, job: Job, devices: tuple[str, ...], tasks: Iterable[Task], log: Path
+) -> Iterator[Result]:
     if means.engine == "ray":
         from facecrop.engines.ray import RayEngine  # noqa: PLC0415 - an extra, and slow to import
 
