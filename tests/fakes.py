@@ -20,7 +20,7 @@ from works import an_error
 
 from facecrop.config import Settings
 from facecrop.images.findings import Alpha, Boxes, Candidate
-from facecrop.images.frames import Box, Image
+from facecrop.images.frames import Box, Image, fit_longer
 from facecrop.images.look.finder import Weights
 
 GROUND, BODY, FACE = 24, 128, 240
@@ -103,6 +103,8 @@ class FakeDetector(Settings):
     """Its label: two of different tags can stand in one cascade."""
     level: int = Field(default=_FACE_LEVEL, ge=1, le=255)
     min_score: float = Field(default=0.5, ge=0, le=1, json_schema_extra={"part": "choose"})
+    side: int = Field(default=0, ge=0)
+    """Longer side that a picture must keep for it; 0 if it wants every pixel."""
 
     finds: ClassVar[str] = "faces"
     version: ClassVar[int] = 1
@@ -117,6 +119,9 @@ class FakeDetector(Settings):
 
     def runs_on(self, device: str) -> str:
         return f"numpy {device}"
+
+    def sees(self, height: int, width: int) -> tuple[int, int] | None:
+        return fit_longer(height, width, self.side) if self.side else None
 
     def load(self, weights: Weights, device: str) -> "BrightFinder":  # noqa: ARG002 - needs none
         return BrightFinder(self.level, landmarks=True)
@@ -143,6 +148,9 @@ class FakePersons(Settings):
     def runs_on(self, device: str) -> str:
         return f"numpy {device}"
 
+    def sees(self, height: int, width: int) -> None:  # noqa: ARG002 - wants every pixel
+        return None
+
     def load(self, weights: Weights, device: str) -> "BrightFinder":  # noqa: ARG002 - needs none
         return BrightFinder(self.level, landmarks=False)
 
@@ -166,6 +174,9 @@ class FakeMatte(Settings):
 
     def runs_on(self, device: str) -> str:
         return f"numpy {device}"
+
+    def sees(self, height: int, width: int) -> tuple[int, int]:  # noqa: ARG002 - always one size
+        return _MATTE_SIDE, _MATTE_SIDE
 
     def load(self, weights: Weights, device: str) -> "MatteFinder":  # noqa: ARG002 - needs none
         return MatteFinder(self.level)

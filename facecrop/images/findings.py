@@ -63,6 +63,7 @@ class Source:
         brightness: Mean luma, in [0, 255].
         reason: Slug of the fault that makes the picture a reject, or None.
         note: Slug of something worth telling about a usable picture, or None.
+        reduced: By what the sides were divided before models looked at it; None for not at all.
     """
 
     width: int | None = None
@@ -72,6 +73,7 @@ class Source:
     brightness: float | None = None
     reason: str | None = None
     note: str | None = None
+    reduced: int | None = None
 
 
 Finding = Boxes | Alpha | Source

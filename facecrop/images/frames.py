@@ -106,6 +106,12 @@ def union(boxes: Iterable[Box]) -> Box:
     return Box(min(x0), min(y0), max(x1), max(y1))
 
 
+def fit_longer(height: int, width: int, longer: int) -> tuple[int, int]:
+    """Return height and width of a picture brought to a longer side, in pixels, its shape kept."""
+    ratio = longer / max(height, width)
+    return max(round(height * ratio), 1), max(round(width * ratio), 1)
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """A picture with what is known about it; cutting it cuts everything together.

@@ -8,6 +8,7 @@ from typing import cast
 from facecrop.config import Settings, fingerprint
 from facecrop.images.backends.devices import uses_gpu
 from facecrop.images.codec import DECODE_VERSION
+from facecrop.images.look import scaled
 from facecrop.images.look.quality import QUALITY_VERSION
 from facecrop.images.look.settings import FinderSettings
 from facecrop.images.recipe import Recipe
@@ -76,6 +77,8 @@ def runs_on(finder: FinderSettings, device: str) -> str:
 def source_key(recipe: Recipe) -> str:
     """Return what identifies decoding and quality."""
     versions = {"quality": str(QUALITY_VERSION)}
+    if recipe.look.decode == "scaled":
+        versions["scaled"] = scaled.key(recipe.look.shown_whole)
     return fingerprint("source", DECODE_VERSION, recipe.decode, versions)
 
 

@@ -17,6 +17,7 @@ from facecrop.images.formats import orientation_in
 _SOI, _EOI = b"\xff\xd8", b"\xff\xd9"
 _APP1, _APP2, _DHT, _SOS, _SOF2 = 0xE1, 0xE2, 0xC4, 0xDA, 0xC2
 _SEQUENTIAL = {0xC0, 0xC1}
+_SCALABLE = {0xC0, 0xC1, _SOF2}
 _FRAMES = {0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF}
 _BARE = {0x01, *range(0xD0, 0xD9)}
 _ICC = b"ICC_PROFILE\0"
@@ -114,8 +115,20 @@ def trailing_bytes(data: bytes, header: JpegHeader) -> bool:
     return data.find(_EOI, header.scan) >= 0
 
 
-def decode_strict(data: bytes, header: JpegHeader) -> NDArray[np.uint8] | str:
+def is_scalable(header: JpegHeader) -> bool:
+    """Tell whether such a JPEG can be decoded at a fraction of its size."""
+    return header.frame in _SCALABLE
+
+
+def decode_strict(data: bytes, header: JpegHeader, reduced: int = 1) -> NDArray[np.uint8] | str:
     """Decode a JPEG, as stored.
+
+    Args:
+        data: The whole file.
+        header: Of the file.
+        reduced: 1, 2, 4 or 8: the sides of the result are divided by it, rounded up. Each pixel is
+            then made of the slow waves of as many pixels of its block; what is read of the file,
+            and complained about, is the same.
 
     Returns:
         (H, W, 3) uint8 RGB, or (H, W, 4) uint8 inverted CMYK (255 is no ink, as Adobe writes it,
@@ -130,6 +143,8 @@ def decode_strict(data: bytes, header: JpegHeader) -> NDArray[np.uint8] | str:
         pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(
             data,
             "CMYK" if header.components == 4 else "RGB",  # noqa: PLR2004 - CMYK has four
+            min_height=-(-header.height // reduced) if reduced > 1 else 0,
+            min_width=-(-header.width // reduced) if reduced > 1 else 0,
         )
     except ValueError as error:
         return _reason(str(error))

@@ -20,6 +20,7 @@ from facecrop.images.look.looker import Tally
 from facecrop.images.picture import Kept, Picture
 from facecrop.images.render import RENDER_VERSION, render, source_alpha
 from facecrop.images.render.draw import draw
+from facecrop.images.render.scaled import on_reduced, reduction
 from facecrop.images.rows import Row
 from facecrop.storage import is_remote, put
 
@@ -77,10 +78,13 @@ class Output:
             return Kept(extras_key=extras_key) if extras_key else None
         render = self.job.recipe.render
         image = f"images/{picture.item.target}.{render.encode.format}"
-        key = sha256(self._render_key + picture.digest + matte_key + _numbers(plan)).digest()
+        reduced = reduction(plan.crop, render, findings.source.reduced or 1)
+        key = sha256(
+            self._render_key + picture.digest + matte_key + _numbers(plan, reduced)
+        ).digest()
         if kept is not None and (kept.image, kept.render_key) == (image, key):
             return replace(kept, extras_key=extras_key)
-        data = self._crop(picture, plan, findings.alpha, tally)
+        data = self._crop(picture, plan, findings.alpha, reduced, tally)
         with tally.time("write"):
             mtime_ns = self._store(image, data)
             self._remove_unwanted(picture.item.target)
@@ -117,10 +121,14 @@ class Output:
         self._spool.add(data)
         return time.time_ns()
 
-    def _crop(self, picture: Picture, plan: Plan, alpha: Alpha | None, tally: Tally) -> bytes:
+    def _crop(
+        self, picture: Picture, plan: Plan, alpha: Alpha | None, reduced: int, tally: Tally
+    ) -> bytes:
         settings = self.job.recipe.render
         with tally.time("decode"):
-            image = picture.image
+            image, place = picture.pixels(reduced)
+        if reduced > 1:
+            plan, alpha = on_reduced(plan, alpha, place, reduced)
         with tally.time("render"):
             crop = render(image, plan, alpha, settings)
         with tally.time("encode"):
@@ -208,6 +216,7 @@ def _set_aside(path: Path, aside: Path) -> None:
         aside.unlink()  # a link to what must stay as it is, or protected
 
 
-def _numbers(plan: Plan) -> bytes:
+def _numbers(plan: Plan, reduced: int) -> bytes:
     """Return what the plan says about the cut, as bytes that are equal for equal cuts."""
-    return repr((plan.crop, round(plan.rotation, 4))).encode()
+    fraction = f"1/{reduced}" if reduced > 1 else ""
+    return (repr((plan.crop, round(plan.rotation, 4))) + fraction).encode()

@@ -1,13 +1,13 @@
 """One raw image on its way through a recipe: read and decoded at most once, and only if needed."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
-from facecrop.images.codec import Decoded, Limits, decode
+from facecrop.images.codec import Decoded, Limits, Reduce, decode
 from facecrop.images.findings import Source
-from facecrop.images.frames import Image
+from facecrop.images.frames import Box, Image
 from facecrop.images.look.quality import quality
 from facecrop.storage import is_remote, read_whole
 
@@ -82,9 +82,10 @@ class Picture:
         self._limits = limits
         self._fault = fault
         self._decoded: Decoded | None = None
+        self._reduced: Decoded | None = None
         self._data: bytes | None = None
         self._ahead = read
-        self.reads = 0
+        self.reads = self.decodes = 0
 
     @property
     def fault(self) -> str | None:
@@ -101,15 +102,10 @@ class Picture:
 
     @property
     def decoded(self) -> Decoded:
-        """Its pixels, or the reason why there are none."""
+        """Its pixels, all of them, or the reason why there are none."""
         if self._decoded is None:
-            data = self._data
-            if data is None and self._fault is None:
-                data = self._read()
+            self._decoded = self._decode(None)
             self._data = None
-            self._decoded = (
-                Decoded(reason=self._fault) if data is None else decode(data, self._limits)
-            )
         return self._decoded
 
     @property
@@ -120,18 +116,64 @@ class Picture:
             raise RuntimeError(f"{self.item.path} has no pixels: {self.decoded.reason}")
         return image
 
-    def source(self) -> Source:
-        """Return what its pixels alone tell, or the reason why there are none."""
-        decoded = self.decoded
+    def pixels(self, reduced: int) -> tuple[Image, Box]:
+        """Return its pixels with both sides divided by a number, and what they cover.
+
+        To be asked only of a picture whose `source` has no reason. The same number gives the same
+        pixels, whatever else was asked for before.
+
+        Args:
+            reduced: 1, or the `reduced` of its `source`.
+
+        Returns:
+            (H, W, 3) uint8, and the part of the upright picture under them, in its pixels.
+        """
+        if reduced == 1:
+            height, width = self.image.shape[:2]
+            return self.image, Box(0, 0, width, height)
+        if self._reduced is None:
+            self._reduced = self._decode(lambda _height, _width: reduced)
+        image, place = self._reduced.image, self._reduced.place
+        if image is None or place is None or self._reduced.reduced != reduced:
+            raise RuntimeError(f"{self.item.path} has no pixels at 1/{reduced}")
+        return image, place
+
+    def source(self, reduce: Reduce | None = None) -> Source:
+        """Return what its pixels alone tell, or the reason why there are none.
+
+        Args:
+            reduce: How far they may be reduced for models to look at, and for this; None for not
+                at all.
+        """
+        if reduce is None:
+            decoded = self.decoded
+        else:
+            decoded = self._decode(reduce)
+            if decoded.reduced > 1:
+                self._reduced = decoded
+            else:
+                self._decoded, self._data = decoded, None
         if decoded.image is None:
             return Source(
                 width=decoded.width, height=decoded.height, reason=decoded.reason, note=decoded.note
             )
-        return quality(decoded.image, note=decoded.note)
+        found = quality(decoded.image, note=decoded.note)
+        if decoded.reduced == 1:
+            return found
+        return replace(found, width=decoded.width, height=decoded.height, reduced=decoded.reduced)
 
     def forget(self) -> None:
         """Let the pixels go; they are decoded again if asked for again."""
-        self._decoded = self._data = None
+        self._decoded = self._reduced = self._data = None
+
+    def _decode(self, reduce: Reduce | None) -> Decoded:
+        """Decode it, and keep the bytes: those of a reduced picture may be decoded once more."""
+        if self._data is None and self._fault is None:
+            self._data = self._read()
+        if self._data is None:
+            return Decoded(reason=self._fault)
+        self.decodes += 1
+        return decode(self._data, self._limits, reduce)
 
     def _read(self) -> bytes | None:
         """Return its bytes and learn their digest; None and a fault if that is not possible."""

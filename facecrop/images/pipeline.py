@@ -58,8 +58,7 @@ class Pipeline:
     def run(self, task: Task, marker: Marker) -> Iterator[tuple[int, Result]]:
         """Work through the profiles of a task, yielding each as it is done."""
         self.ahead.expect(item for items in task.parts for item in items)
-        suspects = task.suspects or (frozenset(),) * len(task.parts)
-        for part, (items, blamed) in enumerate(zip(task.parts, suspects, strict=True)):
+        for part, items, blamed in task.each():
             if marker.stopping:
                 return
             why = "decoder-timeout" if task.hung else "decoder-crash"
@@ -129,7 +128,7 @@ class Pipeline:
         keys = [b""] * len(pictures)
         usable = [number for number, source in enumerate(sources) if source.reason is None]
         if look.persons is not None:
-            views = [View(pictures[number]) for number in usable]
+            views = [_view(pictures[number], found[number]) for number in usable]
             for number, boxes in zip(usable, self.looker.look(look.persons, views), strict=True):
                 found[number] = replace(found[number], persons=_boxes(boxes))
         if look.matte is not None and look.matte_view == "source":
@@ -149,7 +148,10 @@ class Pipeline:
         keys: list[bytes],
         regions: dict[int, Box | None],
     ) -> None:
-        views = [View(pictures[number], region) for number, region in regions.items()]
+        views = [
+            replace(_view(pictures[number], found[number]), region=region)
+            for number, region in regions.items()
+        ]
         for number, view, alpha in zip(regions, views, self.looker.look(matte, views), strict=True):
             if not isinstance(alpha, Alpha):
                 raise TypeError(f"{matte.label} must find an alpha")
@@ -208,8 +210,8 @@ class Pipeline:
     def _face_view(self, picture: Picture, findings: Findings, matte_key: bytes) -> View:
         faces = self.recipe.look.faces
         if faces is not None and faces.view == "cutout":
-            return View(picture, cutout=findings.alpha, cutout_key=matte_key)
-        return View(picture)
+            return replace(_view(picture, findings), cutout=findings.alpha, cutout_key=matte_key)
+        return _view(picture, findings)
 
     def _subject_regions(
         self, found: Sequence[Findings], usable: Sequence[int]
@@ -281,6 +283,10 @@ class Pipeline:
         place = ELSEWHERE if on_gpu else "cpu"
         loaded = finder.load(lambda name: self.job.weights[name].path, place)
         return RemoteFinder(finder, loaded, connect(self.job.servers)) if on_gpu else loaded
+
+
+def _view(picture: Picture, findings: Findings) -> View:
+    return View(picture, reduced=findings.source.reduced or 1)
 
 
 def _boxes(finding: object) -> Boxes:

@@ -47,6 +47,7 @@ class Opened:
         orientation: EXIF's, 1 to 8, for those still to be turned.
         icc: Colour profile of RGB pixels; empty if there is none.
         note: `trailing-bytes`, `first-frame` or None.
+        scaled: Decodes with both sides divided by 1, 2, 4 or 8, rounded up; None if it cannot.
     """
 
     height: int
@@ -55,6 +56,7 @@ class Opened:
     orientation: int = 1
     icc: bytes = b""
     note: str | None = None
+    scaled: Callable[[int], NDArray[np.generic]] | None = None
 
 
 def open_picture(data: bytes) -> Opened:
@@ -82,14 +84,16 @@ def _open_jpeg(data: bytes) -> Opened:
     if isinstance(header, str):
         raise FaultError(header)
 
-    def pixels() -> NDArray[np.generic]:
-        decoded = _or_fault(jpeg.decode_strict(data, header))
+    def pixels(reduced: int = 1) -> NDArray[np.generic]:
+        decoded = _or_fault(jpeg.decode_strict(data, header, reduced))
         if decoded.shape[2] == 3:  # noqa: PLR2004 - RGB
             return decoded
         return ink_to_rgb(decoded.astype(np.uint8, copy=False), header.icc)
 
     note = "trailing-bytes" if jpeg.trailing_bytes(data, header) else None
-    return Opened(header.height, header.width, pixels, header.orientation, header.icc, note)
+    opened = Opened(header.height, header.width, pixels, header.orientation, header.icc, note)
+    opened.scaled = pixels if jpeg.is_scalable(header) else None
+    return opened
 
 
 def _open_png(data: bytes) -> Opened:

@@ -33,6 +33,9 @@ class Look(Settings):
     """Border around the subject's box that the matte model sees too, as a fraction of its sides."""
     faces: Faces | None = None
     """The cascade of face detectors, or none."""
+    decode: Literal["full", "scaled"] = Field(default="full", json_schema_extra={"neutral": "full"})
+    """From which pixels: all, or those of a JPEG decoded at 1/2, 1/4 or 1/8 of its size, as long as
+    no model's own input is larger. Other formats are always decoded in full."""
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
@@ -54,6 +57,13 @@ class Look(Settings):
         """All finders that may be asked."""
         faces = self.faces.finders if self.faces else ()
         return tuple(one for one in (self.persons, self.matte, *faces) if one is not None)
+
+    @property
+    def shown_whole(self) -> tuple[FinderSettings, ...]:
+        """All finders that may be shown a whole picture."""
+        # Also a matte model that sees the subject: where nobody was found, it sees everything.
+        detectors = self.faces.detectors if self.faces else ()
+        return tuple(one for one in (self.persons, self.matte, *detectors) if one is not None)
 
 
 class Recipe(Settings):
@@ -80,6 +90,8 @@ class Recipe(Settings):
             raise ValueError("crop.around = 'person' needs look.persons or look.matte")
         if self.render.background is not None and self.look.matte is None:
             raise ValueError("render.background needs look.matte")
+        if self.render.decode == "scaled" and self.look.decode == "full":
+            raise ValueError("render.decode = 'scaled' needs look.decode = 'scaled'")
         if self.align is not None and self.look.faces is None:
             raise ValueError("align needs look.faces")
         return self

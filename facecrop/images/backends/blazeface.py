@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from facecrop.config import Settings
+from facecrop.images.backends.runtimes import openvino_version
 from facecrop.images.backends.tasks import face_detector
 from facecrop.images.findings import Boxes, Candidate
-from facecrop.images.frames import Box, Image
-from facecrop.images.look.finder import Weights
+from facecrop.images.frames import Box, Image, fit_longer
+from facecrop.images.look.finder import Finder, Weights
 
 _NMS_IOU = 0.3
 """Overlap from which the task blends candidates into one: its own default."""
@@ -24,10 +25,16 @@ class _BlazeFace(Settings):
     """Score below which a candidate is not even remembered."""
     min_score: float = Field(default=0.5, gt=0, le=1, json_schema_extra={"part": "choose"})
     """Score from which a candidate counts as a face; 0.5 is the task's own default."""
+    runtime: Literal["auto", "mediapipe", "openvino"] = Field(
+        default="auto", json_schema_extra={"neutral": "auto", "part": "runtime"}
+    )
+    """What runs the model. `auto` keeps what the dataset was made with, and takes mediapipe for a
+    new one."""
 
     finds: ClassVar[str] = "faces"
     version: ClassVar[int] = 1
     _model: ClassVar[str]
+    _side: ClassVar[int]
 
     @property
     def label(self) -> str:
@@ -39,17 +46,36 @@ class _BlazeFace(Settings):
         """Names of the weights it needs."""
         return (self._model,)
 
-    def runs_on(self, device: str) -> str:  # noqa: ARG002 - one runtime, whatever the device
-        """Return what runs it: mediapipe's XNNPACK kernels, always on the CPU."""
+    def runs_on(self, device: str) -> str:  # noqa: ARG002 - the same, whatever the device
+        """Return what runs it, mediapipe's XNNPACK kernels or OpenVINO: always on the CPU.
+
+        Raises:
+            MissingExtraError: OpenVINO was asked for, and is not installed.
+        """
+        if self.runtime == "openvino":
+            return f"openvino {openvino_version(self.label)} fp32 cpu"
         return f"mediapipe {version('mediapipe')} fp32 cpu"
 
-    def load(self, weights: Weights, device: str) -> "BlazeFaceFinder":  # noqa: ARG002 - likewise
+    def sees(self, height: int, width: int) -> tuple[int, int]:
+        """Return the size at which the task shows a picture to the model."""
+        return fit_longer(height, width, self._side)
+
+    def load(self, weights: Weights, device: str) -> Finder:  # noqa: ARG002 - likewise
         """Load the model.
 
         Raises:
+            MissingExtraError: OpenVINO was asked for, and is not installed.
             WeightsError: The file is no such model.
         """
-        return BlazeFaceFinder(weights(self._model), self.floor)
+        path = weights(self._model)
+        if self.runtime != "openvino":
+            return BlazeFaceFinder(path, self.floor)
+        openvino_version(self.label)
+        from facecrop.images.backends.blazeface_openvino import (  # noqa: PLC0415 - heavy
+            OpenvinoBlazeFace,
+        )
+
+        return OpenvinoBlazeFace(path, self.floor, _NMS_IOU)
 
 
 class BlazeFaceShort(_BlazeFace):
@@ -65,6 +91,7 @@ class BlazeFaceShort(_BlazeFace):
 
     name: Literal["blazeface-short"] = "blazeface-short"
     _model: ClassVar[str] = "blazeface-short"
+    _side: ClassVar[int] = 128
 
 
 class BlazeFaceFull(_BlazeFace):
@@ -76,6 +103,7 @@ class BlazeFaceFull(_BlazeFace):
 
     name: Literal["blazeface-full"] = "blazeface-full"
     _model: ClassVar[str] = "blazeface-full"
+    _side: ClassVar[int] = 192
 
 
 class BlazeFaceFinder:

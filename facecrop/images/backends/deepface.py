@@ -92,6 +92,9 @@ class DeepFace(Settings):
         _require_deepface()
         return f"deepface {version('deepface')}"
 
+    def sees(self, height: int, width: int) -> None:
+        """Its detectors take pictures as they are, or shrink them each in its own way."""
+
     def load(self, weights: Weights, device: str) -> "DeepFaceFinder":  # noqa: ARG002 - likewise
         """Load the detector.
 

@@ -1,11 +1,14 @@
 """Devices: what models run on, and a clear word where they cannot."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from typing import cast
 
+from facecrop.config import Settings
 from facecrop.errors import ConfigError, DeviceError
 from facecrop.images.backends.rembg import Rembg
+from facecrop.images.backends.runtimes import keeps_openvino
 from facecrop.images.look.settings import FinderSettings
 from facecrop.images.recipe import Recipe
 
@@ -71,13 +74,36 @@ def settle_runtimes(recipe: Recipe, device: str, before: Mapping[str, str]) -> R
     Raises:
         MissingExtraError: They were made with something that is not installed.
     """
-    matte: object = recipe.look.matte
-    if not isinstance(matte, Rembg):
-        return recipe
-    on = device if matte.gpu_runtimes else "cpu"
-    settled = matte.settled(on, before.get(matte.label))
-    look = recipe.look.model_copy(update={"matte": settled})
-    return recipe.model_copy(update={"look": look})
+
+    def settled(finder: FinderSettings) -> object:
+        on = device if uses_gpu(finder) else "cpu"
+        made = before.get(finder.label)
+        matte: object = finder
+        if isinstance(matte, Rembg):
+            return matte.settled(on, made)
+        asked = getattr(finder, "runtime", "")
+        if keeps_openvino(asked, finder.label, on, made):
+            return cast("Settings", finder).model_copy(update={"runtime": "openvino"})
+        return finder
+
+    look = _with_finders(recipe.look, settled)
+    return recipe if look is recipe.look else recipe.model_copy(update={"look": look})
+
+
+def _with_finders(value: object, settled: Callable[[FinderSettings], object]) -> object:
+    """Return settings with each finder in them replaced; themselves where none is another one."""
+    if hasattr(value, "runs_on"):
+        return settled(cast("FinderSettings", value))
+    if isinstance(value, tuple):
+        items = tuple(_with_finders(item, settled) for item in value)
+        same = all(one is other for one, other in zip(items, value, strict=True))
+        return value if same else items
+    if not isinstance(value, Settings):
+        return value
+    fields = {name: getattr(value, name) for name in type(value).model_fields}
+    parts = {name: _with_finders(part, settled) for name, part in fields.items()}
+    changed = {name: part for name, part in parts.items() if part is not fields[name]}
+    return value.model_copy(update=changed) if changed else value
 
 
 def _runtimes(finder: FinderSettings) -> tuple[str, ...]:

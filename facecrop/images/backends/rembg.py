@@ -45,6 +45,9 @@ class Rembg(Settings):
         default="fp32", json_schema_extra={"neutral": "fp32", "part": "runtime"}
     )
     """What the model computes in; the halves are for torch, bf16 for OpenVINO too."""
+    graphs: bool = Field(default=False, json_schema_extra={"neutral": False, "part": "runtime"})
+    """On a GPU by torch: start each batch from a recording (CUDA graph) instead of kernel by
+    kernel. The mattes are the same; elsewhere it means nothing."""
 
     finds: ClassVar[str] = "alpha"
     version: ClassVar[int] = 1
@@ -62,6 +65,8 @@ class Rembg(Settings):
                 f"{self.runtime} runs models in {', '.join(runtimes.precisions(self.runtime))}, "
                 f"not in {self.precision}; set runtime = 'torch'"
             )
+        if self.graphs and self.runtime not in ("auto", "torch"):
+            raise ValueError(f"{self.runtime} has no CUDA graphs; set runtime = 'torch'")
         return self
 
     @property
@@ -111,6 +116,10 @@ class Rembg(Settings):
         installed = runtimes.installed(runtime, device)
         return f"{runtime} {installed} {self.precision} {device.partition(':')[0]}"
 
+    def sees(self, height: int, width: int) -> tuple[int, int]:  # noqa: ARG002 - always one size
+        """Return the size of the square that the model sees."""
+        return self.shape.side, self.shape.side
+
     def load(self, weights: Weights, device: str) -> "RembgFinder":
         """Load the model.
 
@@ -128,7 +137,7 @@ class Rembg(Settings):
         if runtime == "torch":
             from facecrop.images.backends.rembg_torch import TorchRunner  # noqa: PLC0415 - heavy
 
-            runner = TorchRunner(path, self.shape, device, self.precision)
+            runner = TorchRunner(path, self.shape, device, self.precision, graphs=self.graphs)
         elif runtime == "openvino":
             from facecrop.images.backends.rembg_openvino import (  # noqa: PLC0415 - heavy
                 OpenvinoRunner,

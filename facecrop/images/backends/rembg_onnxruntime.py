@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from facecrop.engines.surroundings import variables
 from facecrop.errors import DeviceError, WeightsError
 from facecrop.images.backends.rembg_shapes import Numbers, Shape
 from facecrop.images.models import cure_for
@@ -53,8 +54,19 @@ class OnnxRunner:
         return self._numbers.mattes(output[0][:number, 0])
 
 
+def silent_onnxruntime() -> Any:
+    """Return onnxruntime, imported without its habit of telling a host of itself and of models.
+
+    From 1.29 on it does so on Linux too, unless this variable is set when it is imported.
+    """
+    with variables({"ORT_DISABLE_TELEMETRY": "1"}):
+        import onnxruntime  # noqa: PLC0415 - heavy
+    onnxruntime.disable_telemetry_events()  # where somebody else had imported it before
+    return onnxruntime
+
+
 def _session(path: Path, device: str) -> Any:
-    import onnxruntime  # noqa: PLC0415 - heavy
+    onnxruntime = silent_onnxruntime()
     from onnxruntime.capi.onnxruntime_pybind11_state import (  # noqa: PLC0415 - heavy
         Fail,
         InvalidGraph,

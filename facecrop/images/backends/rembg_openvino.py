@@ -3,13 +3,11 @@
 from pathlib import Path
 
 import numpy as np
-import openvino
 from numpy.typing import NDArray
 
-from facecrop.errors import WeightsError
 from facecrop.images.backends.onnx_centre import PARTS, for_halves, parts, read_onnx
+from facecrop.images.backends.openvino_model import openvino, options, unreadable
 from facecrop.images.backends.rembg_shapes import Numbers, Shape
-from facecrop.images.models import cure_for
 
 
 class OpenvinoRunner:
@@ -37,17 +35,8 @@ class OpenvinoRunner:
             self._channels = model.input(0).partial_shape[1].get_length()
             model.reshape([1, self._channels, shape.side, shape.side])
         except RuntimeError as error:
-            raise WeightsError(
-                f"{path}: OpenVINO cannot load it ({str(error).strip().splitlines()[-1]}); "
-                f"{cure_for(path)}"
-            ) from None
-        options = {
-            # Where a CPU has bfloat16 it would be used unasked, and mattes would differ.
-            "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision],
-            "INFERENCE_NUM_THREADS": 1,  # one worker process for each core
-            "NUM_STREAMS": 1,
-        }
-        self._request = core.compile_model(model, "CPU", options).create_infer_request()
+            raise unreadable(path, str(error)) from None
+        self._request = core.compile_model(model, "CPU", options(precision)).create_infer_request()
 
     def __call__(self, pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return the mattes."""

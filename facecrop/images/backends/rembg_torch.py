@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from facecrop.images.backends.cuda_graphs import Graphs
 from facecrop.images.backends.onnx_centre import PARTS
 from facecrop.images.backends.onnx_torch import convert
 from facecrop.images.backends.rembg_shapes import LEAST_PEAK, U2NET, Shape
@@ -28,6 +29,7 @@ class TorchRunner:
         shape: Of the model.
         device: `cpu` or `cuda:N`.
         precision: `fp32`, `fp16` or `bf16`.
+        graphs: Whether a GPU starts a batch from a recording (`cuda_graphs.py`).
 
     Raises:
         WeightsError: The file is no such model.
@@ -35,7 +37,9 @@ class TorchRunner:
         DeviceError: The GPU that was asked for cannot be used.
     """
 
-    def __init__(self, path: Path, shape: Shape, device: str, precision: str) -> None:
+    def __init__(
+        self, path: Path, shape: Shape, device: str, precision: str, *, graphs: bool = False
+    ) -> None:
         self._device = torch_device(device, path.name)
         self._sigmoid = shape.sigmoid
         self._type = _TYPES[precision]
@@ -49,22 +53,32 @@ class TorchRunner:
         # On a CPU one by one: a matte must not depend on how many there are.
         on_gpu = max(_GPU_BATCH * U2NET.side**2 // shape.side**2, 1)
         self.batch_size = on_gpu if self._device.type == "cuda" else 1
+        self._graphs: Graphs | None = None
+        if graphs and self._device.type == "cuda":
+            self._graphs = Graphs(self._mattes, self.batch_size, self._device)
 
     def __call__(self, pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return the mattes (N, S, S) of pictures (N, S, S, 3), for any N."""
         with torch.inference_mode():
             given = torch.from_numpy(np.require(pictures, requirements=("C", "W")))
-            # From pinned memory the copy runs beside the device's work.
-            given = given.to(self._device, non_blocking=True).permute(0, 3, 1, 2)
-            peaks = given.amax((1, 2, 3), keepdim=True).float().clamp_min(LEAST_PEAK)
-            planes = given.float() * (self._gain / peaks) - self._shift
-            if self._network.channels == PARTS:
-                high = planes.bfloat16().float()
-                planes = torch.cat([high, planes - high, high], 1)
-            planes = planes.to(self._type).contiguous(memory_format=torch.channels_last)
-            said = self._network(planes)[:, 0].float()
-            mattes = stretched(said.sigmoid() if self._sigmoid else said)
+            if self._graphs is not None:
+                mattes = self._graphs(given)
+            else:
+                # From pinned memory the copy runs beside the device's work.
+                mattes = self._mattes(given.to(self._device, non_blocking=True))
             return np.asarray(mattes.cpu().numpy(), np.uint8)
+
+    def _mattes(self, given: torch.Tensor) -> torch.Tensor:
+        """Return the mattes (N, S, S) of pictures (N, S, S, 3), both uint8 on the device."""
+        given = given.permute(0, 3, 1, 2)
+        peaks = given.amax((1, 2, 3), keepdim=True).float().clamp_min(LEAST_PEAK)
+        planes = given.float() * (self._gain / peaks) - self._shift
+        if self._network.channels == PARTS:
+            high = planes.bfloat16().float()
+            planes = torch.cat([high, planes - high, high], 1)
+        planes = planes.to(self._type).contiguous(memory_format=torch.channels_last)
+        said = self._network(planes)[:, 0].float()
+        return stretched(said.sigmoid() if self._sigmoid else said)
 
     def _channels(self, values: list[float]) -> torch.Tensor:
         return torch.tensor(values, dtype=torch.float32, device=self._device)[:, None, None]

@@ -91,6 +91,43 @@ def kept(before: str, device: str, precision: str) -> str | None:
     return runtime
 
 
+def keeps_openvino(asked: str, label: str, device: str, before: str | None) -> bool:
+    """Tell whether `auto` stands for OpenVINO: a dataset's findings were made with it.
+
+    For finders that have a runtime of their own, which `auto` takes for a new dataset.
+
+    Args:
+        asked: Their setting.
+        label: Of the finder.
+        device: What this run uses for it.
+        before: What the dataset's findings were made with: `openvino 2026.4.1 fp32 cpu`, say.
+
+    Raises:
+        MissingExtraError: It is so, and OpenVINO is not installed.
+    """
+    words = (before or "").split()
+    if asked != "auto" or "openvino" not in words or words[-1] != device.partition(":")[0]:
+        return False
+    if not is_installed("openvino"):
+        raise MissingExtraError(
+            f"the findings of {label} in this dataset were made with openvino, which is not "
+            f'installed: pip install "facecrop[openvino]"; or make all of them again: name another '
+            f"runtime for {label} in the recipe"
+        )
+    return True
+
+
+def openvino_version(label: str) -> str:
+    """Return the version of OpenVINO, which shall run a finder.
+
+    Raises:
+        MissingExtraError: It is not installed.
+    """
+    if number := _version("openvino"):
+        return number
+    raise MissingExtraError(f'{label} on OpenVINO needs openvino: pip install "facecrop[openvino]"')
+
+
 def is_installed(runtime: str) -> bool:
     """Tell whether a runtime is installed."""
     try:

@@ -13,7 +13,7 @@ from pydantic import Field
 from facecrop.config import Settings
 from facecrop.images.backends.tasks import segmenter
 from facecrop.images.findings import Alpha
-from facecrop.images.frames import Box, Image
+from facecrop.images.frames import Box, Image, fit_longer
 from facecrop.images.look.finder import Weights
 
 _SIDE = 256
@@ -68,6 +68,10 @@ class Selfie(Settings):
     def runs_on(self, device: str) -> str:  # noqa: ARG002 - one runtime, whatever the device
         """Return what runs it: mediapipe's XNNPACK kernels, always on the CPU."""
         return f"mediapipe {version('mediapipe')} fp32 cpu"
+
+    def sees(self, height: int, width: int) -> tuple[int, int]:
+        """Return the size from which the second look cuts, or that of the only one."""
+        return fit_longer(height, width, _ENOUGH) if self.zoom else (_SIDE, _SIDE)
 
     def load(self, weights: Weights, device: str) -> "SelfieFinder":  # noqa: ARG002 - likewise
         """Load the models.

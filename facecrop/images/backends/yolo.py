@@ -9,9 +9,10 @@ gives a single picture: the boxes are its boxes.
 """
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from pickle import UnpicklingError
@@ -25,8 +26,9 @@ from pydantic import Field
 from facecrop.config import Settings
 from facecrop.engines.surroundings import variables
 from facecrop.errors import MissingExtraError, WeightsError
+from facecrop.images.backends.runtimes import openvino_version
 from facecrop.images.findings import Boxes, Candidate
-from facecrop.images.frames import Box, Image
+from facecrop.images.frames import Box, Image, fit_longer
 from facecrop.images.look.finder import Weights
 from facecrop.images.models import cure_for
 
@@ -57,10 +59,19 @@ class Yolo(Settings):
     """Score below which a candidate is not even remembered."""
     min_score: float = Field(default=0.25, ge=0, le=1, json_schema_extra={"part": "choose"})
     """Score from which a candidate counts as a person; 0.25 is `predict`'s own default."""
+    runtime: Literal["auto", "torch", "openvino"] = Field(
+        default="auto", json_schema_extra={"neutral": "auto", "part": "runtime"}
+    )
+    """What runs the model. `auto` keeps what the dataset was made with, and takes torch for a new
+    one."""
 
     finds: ClassVar[str] = "persons"
     version: ClassVar[int] = 1
-    gpu_runtimes: ClassVar[tuple[str, ...]] = ("torch",)
+
+    @property
+    def gpu_runtimes(self) -> tuple[str, ...]:
+        """What may run it on a GPU, with the settings it has."""
+        return () if self.runtime == "openvino" else ("torch",)
 
     @property
     def label(self) -> str:
@@ -73,14 +84,20 @@ class Yolo(Settings):
         return (self.model,)
 
     def runs_on(self, device: str) -> str:
-        """Return what runs it: ultralytics on torch, in full precision.
+        """Return what runs it: ultralytics on torch or on OpenVINO, in full precision.
 
         Raises:
-            MissingExtraError: ultralytics is not installed.
+            MissingExtraError: ultralytics is not installed, or OpenVINO that was asked for.
         """
+        if self.runtime == "openvino":
+            return f"ultralytics {_installed()} openvino {openvino_version(self.label)} fp32 cpu"
         return (
             f"ultralytics {_installed()} torch {version('torch')} fp32 {device.partition(':')[0]}"
         )
+
+    def sees(self, height: int, width: int) -> tuple[int, int]:
+        """Return the size at which the model sees a picture, without its frame."""
+        return fit_longer(height, width, self.image_size)
 
     def load(self, weights: Weights, device: str) -> "YoloFinder":
         """Load the model. On a CPU this process's torch works with one thread from then on.
@@ -88,11 +105,14 @@ class Yolo(Settings):
         Nothing is sent, fetched or installed, and no settings file of ultralytics stays behind.
 
         Raises:
-            MissingExtraError: ultralytics is not installed.
+            MissingExtraError: ultralytics is not installed, or OpenVINO that was asked for.
             WeightsError: The file is no such model, or knows no persons.
+            ConfigError: OpenVINO was asked for, and does not know what the model does.
             DeviceError: The GPU that was asked for cannot be used.
         """
         _installed()
+        if self.runtime == "openvino":
+            openvino_version(self.label)
         with _silent_ultralytics():
             return YoloFinder(self, weights(self.model), device)
 
@@ -120,15 +140,26 @@ class YoloFinder:
 
         self._settings = settings
         self._device = torch_device(device, "YOLOv8")
-        self._model = _backend(path, self._device)
-        self._person = _person_class(self._model.names, path)
+        model = _backend(path, self._device)
+        self._person = _person_class(model.names, path)
+        self._stride = int(model.stride)
+        self._end2end = bool(getattr(model, "end2end", False))
+        self._says: Callable[[NDArray[np.uint8]], Any]
+        if settings.runtime == "openvino":
+            from facecrop.images.backends.yolo_openvino import (  # noqa: PLC0415 - heavy
+                OpenvinoYolo,
+            )
+
+            self._says = OpenvinoYolo(model.backend.model, path)
+        else:
+            self._says = partial(_says, model, self._device)
 
     def prepare(self, image: Image) -> NDArray[np.uint8]:
         """Return the picture in a gray frame: (h, w, 3) uint8 RGB, both sides multiples of 32."""
         from ultralytics.data.augment import LetterBox  # noqa: PLC0415 - heavy
 
         side = self._settings.image_size
-        framed = LetterBox((side, side), auto=True, stride=int(self._model.stride))(image=image)
+        framed = LetterBox((side, side), auto=True, stride=self._stride)(image=image)
         return np.ascontiguousarray(framed)
 
     def infer(self, batch: NDArray[np.uint8]) -> Sequence[YoloRaw]:
@@ -137,15 +168,13 @@ class YoloFinder:
         from ultralytics.utils.nms import non_max_suppression  # noqa: PLC0415 - heavy
 
         with torch.inference_mode():
-            pictures = torch.from_numpy(np.ascontiguousarray(batch)).to(self._device)
-            planes = pictures.permute(0, 3, 1, 2).contiguous().float().div_(255)
             found = non_max_suppression(
-                self._model(planes),
+                self._says(batch),
                 self._settings.floor,
                 self._settings.iou,
                 classes=[self._person],
                 max_det=self._settings.max_boxes,
-                end2end=bool(getattr(self._model, "end2end", False)),
+                end2end=self._end2end,
                 max_time_img=_UNHURRIED_S,
             )
         size = int(batch.shape[1]), int(batch.shape[2])
@@ -221,6 +250,14 @@ def _backend(path: Path, device: Any) -> Any:
     if model.backend.model.task != "detect":
         raise WeightsError(f"{path}: is a model for {model.backend.model.task!r}, not a detector")
     return model.eval()
+
+
+def _says(model: Any, device: Any, batch: NDArray[np.uint8]) -> Any:
+    """Return what torch says of pictures (N, h, w, 3) RGB: (N, 4 + classes, K), and more."""
+    import torch  # noqa: PLC0415 - heavy
+
+    pictures = torch.from_numpy(np.ascontiguousarray(batch)).to(device)
+    return model(pictures.permute(0, 3, 1, 2).contiguous().float().div_(255))
 
 
 def _person_class(names: dict[int, str], path: Path) -> int:

@@ -1,6 +1,6 @@
 """Faces by YuNet, a small network that sees turned, covered and distant faces, scale by scale."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -12,8 +12,9 @@ from pydantic import Field
 
 from facecrop.config import Settings
 from facecrop.errors import WeightsError
+from facecrop.images.backends.runtimes import openvino_version
 from facecrop.images.findings import Boxes, Candidate
-from facecrop.images.frames import Box, Image
+from facecrop.images.frames import Box, Image, fit_longer
 from facecrop.images.look.finder import Weights
 from facecrop.images.models import cure_for
 
@@ -39,6 +40,11 @@ class YuNet(Settings):
     """Score below which a candidate is not even remembered."""
     min_score: float = Field(default=0.6, gt=0, le=1, json_schema_extra={"part": "choose"})
     """Score from which a candidate counts as a face."""
+    runtime: Literal["auto", "opencv", "openvino"] = Field(
+        default="auto", json_schema_extra={"neutral": "auto", "part": "runtime"}
+    )
+    """What runs the model. `auto` keeps what the dataset was made with, and takes OpenCV for a new
+    one."""
 
     finds: ClassVar[str] = "faces"
     version: ClassVar[int] = 1
@@ -53,39 +59,85 @@ class YuNet(Settings):
         """Names of the weights it needs."""
         return ("yunet",)
 
-    def runs_on(self, device: str) -> str:  # noqa: ARG002 - one runtime, whatever the device
-        """Return what runs it: OpenCV, always on the CPU; a GPU would wait for the copies."""
+    def runs_on(self, device: str) -> str:  # noqa: ARG002 - the same, whatever the device
+        """Return what runs it, always on the CPU; a GPU would wait for the copies.
+
+        Raises:
+            MissingExtraError: OpenVINO was asked for, and is not installed.
+        """
+        if self.runtime == "openvino":
+            return f"openvino {openvino_version(self.label)} fp32 cpu"
         return f"opencv {cv2.__version__} fp32 cpu"
+
+    def sees(self, height: int, width: int) -> tuple[int, int]:
+        """Return the size at which the model sees a picture."""
+        return fit_longer(height, width, self.scale)
 
     def load(self, weights: Weights, device: str) -> "YuNetFinder":  # noqa: ARG002 - likewise
         """Load the model.
 
         Raises:
+            MissingExtraError: OpenVINO was asked for, and is not installed.
             WeightsError: The file is no such model.
         """
-        return YuNetFinder(self, weights("yunet"))
+        path = weights("yunet")
+        if self.runtime != "openvino":
+            return YuNetFinder(self.scale, OpencvYuNet(path, self.scale, self.floor, _NMS_IOU))
+        openvino_version(self.label)
+        from facecrop.images.backends.yunet_openvino import OpenvinoYuNet  # noqa: PLC0415 - heavy
+
+        return YuNetFinder(self.scale, OpenvinoYuNet(path, self.floor, _NMS_IOU))
 
 
-class YuNetFinder:
-    """YuNet, ready to look."""
+class OpencvYuNet:
+    """YuNet by OpenCV's `FaceDetectorYN`.
 
-    batch_size = 1
+    Args:
+        path: The ONNX file.
+        scale: Longer side of most pictures, pixels; they may differ.
+        floor: Score below which a candidate is dropped.
+        same: Intersection over union from which the weaker of two boxes is dropped.
 
-    def __init__(self, settings: YuNet, path: Path) -> None:
-        self._scale = settings.scale
-        size = (settings.scale, settings.scale)
+    Raises:
+        WeightsError: The file is no such model.
+    """
+
+    def __init__(self, path: Path, scale: int, floor: float, same: float) -> None:
         try:
             with _quiet():
-                self._net = cv2.FaceDetectorYN.create(str(path), "", size, settings.floor, _NMS_IOU)
+                self._net = cv2.FaceDetectorYN.create(str(path), "", (scale, scale), floor, same)
         except cv2.error as error:
             raise WeightsError(
                 f"{path}: OpenCV cannot load it as YuNet ({str(error).splitlines()[0]}); "
                 f"{cure_for(path)}"
             ) from None
 
+    def __call__(self, picture: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the faces of a picture (h, w, 3) BGR: (K, 15), best first."""
+        self._net.setInputSize((picture.shape[1], picture.shape[0]))
+        rows = self._net.detect(picture)[1]
+        return np.zeros((0, 15), np.float32) if rows is None else np.asarray(rows, np.float32)
+
+
+class YuNetFinder:
+    """YuNet, ready to look.
+
+    Args:
+        scale: Longer side of the picture for the model, pixels.
+        detect: Returns the faces of a prepared picture: (K, 15) box xywh, five points, score.
+    """
+
+    batch_size = 1
+
+    def __init__(
+        self, scale: int, detect: Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+    ) -> None:
+        self._scale = scale
+        self._detect = detect
+
     def prepare(self, image: Image) -> NDArray[np.uint8]:
         """Return the picture at the model's scale: (h, w, 3) uint8, BGR, longer side `scale`."""
-        height, width = _fitted(image.shape[0], image.shape[1], self._scale)
+        height, width = fit_longer(image.shape[0], image.shape[1], self._scale)
         shrinks = height * width < image.shape[0] * image.shape[1]
         how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
         fitted = cv2.resize(image, (width, height), interpolation=how)
@@ -93,13 +145,11 @@ class YuNetFinder:
 
     def infer(self, batch: NDArray[np.uint8]) -> Sequence[Any]:
         """Return a (K, 15) float32 array for each picture: box xywh, five points, score."""
-        self._net.setInputSize((batch.shape[2], batch.shape[1]))
-        found = (self._net.detect(image)[1] for image in batch)
-        return [np.zeros((0, 15), np.float32) if rows is None else rows for rows in found]
+        return [self._detect(picture) for picture in batch]
 
     def interpret(self, raw: Any, height: int, width: int) -> Boxes:
         """Return the faces in pixels of the picture that was `height` by `width`."""
-        fitted_height, fitted_width = _fitted(height, width, self._scale)
+        fitted_height, fitted_width = fit_longer(height, width, self._scale)
         back = width / fitted_width, height / fitted_height
         faces = [_candidate(row, *back) for row in raw]
         return Boxes(tuple(sorted(faces, key=lambda face: -face.score)))
@@ -114,12 +164,6 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         cv2.utils.logging.setLogLevel(before)
-
-
-def _fitted(height: int, width: int, scale: int) -> tuple[int, int]:
-    """Return the size, height and width, at which the longer side measures `scale`."""
-    ratio = scale / max(height, width)
-    return max(round(height * ratio), 1), max(round(width * ratio), 1)
 
 
 def _candidate(row: NDArray[np.float32], sx: float, sy: float) -> Candidate:

@@ -4,7 +4,8 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from hashlib import sha256
 
 import numpy as np
@@ -13,6 +14,7 @@ from facecrop.errors import StoreError
 from facecrop.images.findings import Alpha, Boxes, Finding, Source, pack, unpack
 from facecrop.images.frames import Box, Image
 from facecrop.images.job import Job
+from facecrop.images.look import scaled
 from facecrop.images.look.alpha import alpha_in
 from facecrop.images.look.finder import Finder
 from facecrop.images.look.settings import FinderSettings
@@ -52,12 +54,14 @@ class View:
         region: Whole pixels of the upright source, or None for all of it.
         cutout: The matte outside which black is painted, or None.
         cutout_key: Key of that matte's finding.
+        reduced: By what the sides of its pixels are divided, where there are enough of them.
     """
 
     picture: Picture
     region: Box | None = None
     cutout: Alpha | None = None
     cutout_key: bytes = b""
+    reduced: int = 1
 
     @property
     def key(self) -> bytes:
@@ -65,21 +69,36 @@ class View:
         region = (
             "" if self.region is None else ",".join(str(int(side)) for side in self.region.corners)
         )
-        return region.encode() + b"|" + self.cutout_key
+        fraction = f"|1/{self.reduced}" if self.reduced > 1 else ""
+        return region.encode() + b"|" + self.cutout_key + fraction.encode()
 
-    def pixels(self) -> Image:
-        """Return what the finder sees."""
-        image = self.picture.image
+    def shown_to(self, finder: FinderSettings) -> "View":
+        """Return the same from all pixels, if those of a reduced picture are too few for it.
+
+        The whole picture has enough of them for everybody: so its reduction was chosen.
+        """
+        if self.region is None or self.reduced == 1:
+            return self
+        height, width = int(self.region.height), int(self.region.width)
+        enough = scaled.suffices(finder, height, width, self.reduced)
+        return self if enough else replace(self, reduced=1)
+
+    def pixels(self) -> tuple[Image, Box]:
+        """Return what the finder sees, and what that covers, in pixels of the upright source."""
+        image, place = self.picture.pixels(self.reduced)
         if self.cutout is not None:
             height, width = image.shape[:2]
-            alpha = alpha_in(self.cutout, Box(0, 0, width, height), height, width)
+            alpha = alpha_in(self.cutout, place, height, width)
             image = (image * (alpha[..., None] / np.float32(255)) + np.float32(0.5)).astype(
                 np.uint8
             )
         if self.region is not None:
-            x0, y0, x1, y1 = (int(side) for side in self.region.corners)
+            start = place
+            inside = self.region.shift(-start.x0, -start.y0).scale(*[1 / self.reduced] * 2)
+            x0, y0, x1, y1 = inside.outward()  # of a reduced picture, whole pixels around it
             image = np.ascontiguousarray(image[y0:y1, x0:x1])
-        return image
+            place = Box(x0, y0, x1, y1).scale(*[self.reduced] * 2).shift(start.x0, start.y0)
+        return image, place
 
 
 class Looker:
@@ -103,6 +122,10 @@ class Looker:
         self._keys = {finder.label: job.finder_key(finder) for finder in job.recipe.look.finders}
         self._fresh: dict[str, list[Entry]] = {}
         self._fresh_by_key: dict[bytes, Finding] = {}
+        look = job.recipe.look
+        self._reduce = (
+            partial(scaled.reduction, look.shown_whole) if look.decode == "scaled" else None
+        )
         self._known: tuple[bytes, Mapping[bytes, tuple[str, bytes | None]]] = (b"", {})
         self._last_write = time.monotonic()
 
@@ -117,14 +140,15 @@ class Looker:
             return known
         with self.tally.time("decode"):
             self.tally.decodes += 1
-            finding = picture.source()
+            finding = picture.source(self._reduce)
         if finding.reason not in RETRIED:
             self._remember(self.job.source_key, picture, key, finding)
         return finding
 
     def key(self, finder: FinderSettings, view: View) -> bytes:
         """Return the key of what a finder says about a view (32 bytes)."""
-        return self._key(self._keys[finder.label], _digest(view.picture), view.key)
+        shown = view.shown_to(finder)
+        return self._key(self._keys[finder.label], _digest(view.picture), shown.key)
 
     def look(self, finder: FinderSettings, views: Sequence[View]) -> list[Finding]:
         """Return what a finder says about each view."""
@@ -133,9 +157,8 @@ class Looker:
             self._recall(_digest(view.picture), key) for view, key in zip(views, keys, strict=True)
         ]
         unknown = [number for number, finding in enumerate(found) if finding is None]
-        for number, finding in zip(
-            unknown, self._ask(finder, [views[n] for n in unknown]), strict=True
-        ):
+        asked = [views[number].shown_to(finder) for number in unknown]
+        for number, finding in zip(unknown, self._ask(finder, asked), strict=True):
             self._remember(self._keys[finder.label], views[number].picture, keys[number], finding)
             found[number] = finding
         return [finding for finding in found if finding is not None]
@@ -205,27 +228,35 @@ def _digest(picture: Picture) -> bytes:
 
 
 def _infer(model: Finder, views: Sequence[View]) -> list[Finding]:
-    images = [view.pixels() for view in views]
-    inputs = [model.prepare(image) for image in images]
+    shown = [view.pixels() for view in views]
+    inputs = [model.prepare(image) for image, _ in shown]
     # A batch of one is a view, not a copy.
     outputs = model.infer(np.stack(inputs) if len(inputs) > 1 else inputs[0][None])
     return [
-        _in_source(model.interpret(raw, *image.shape[:2]), view)
-        for raw, image, view in zip(outputs, images, views, strict=True)
+        _in_source(model.interpret(raw, *image.shape[:2]), place, view.reduced)
+        for raw, (image, place), view in zip(outputs, shown, views, strict=True)
     ]
 
 
-def _in_source(finding: Finding, view: View) -> Finding:
-    """Move a finding from the pixels of its view to those of the upright source."""
-    if view.region is None or isinstance(finding, Source):
+def _in_source(finding: Finding, place: Box, reduced: int) -> Finding:
+    """Move a finding from the pixels of its view to those of the upright source: exactly.
+
+    Args:
+        finding: In pixels of what was shown.
+        place: What that covers.
+        reduced: By what its sides were divided, a power of two.
+    """
+    x, y = place.x0, place.y0
+    if (x, y, reduced) == (0, 0, 1) or isinstance(finding, Source):
         return finding
-    x, y = view.region.x0, view.region.y0
     if isinstance(finding, Alpha):
-        return Alpha(finding.values, finding.region.shift(x, y))
+        return Alpha(finding.values, finding.region.scale(reduced, reduced).shift(x, y))
     return Boxes(
         tuple(
             type(one)(
-                one.box.shift(x, y), one.score, tuple((px + x, py + y) for px, py in one.landmarks)
+                one.box.scale(reduced, reduced).shift(x, y),
+                one.score,
+                tuple((reduced * px + x, reduced * py + y) for px, py in one.landmarks),
             )
             for one in finding.candidates
         )

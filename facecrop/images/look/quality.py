@@ -14,6 +14,8 @@ _SMALL = 256
 """Longer side, in pixels, of the gray picture that is measured."""
 _ENOUGH = 2 * _SMALL
 """Larger pictures are thinned to no less than this first: averaging all of 12 MP takes 30 ms."""
+SEEN = _ENOUGH
+"""Longer side that a reduced picture must keep, or the measures would be others."""
 _HASHED = 32
 _KEPT = 8
 _DECIMALS = 3

@@ -36,6 +36,13 @@ class FinderSettings(Protocol):
     def runs_on(self, device: str) -> str:
         """Return what would run it there: package, version, precision, class of device."""
 
+    def sees(self, height: int, width: int) -> tuple[int, int] | None:
+        """Return the size, height and width, to which it brings a picture of that size itself.
+
+        A picture that was reduced on its way from the file, but not below that size, will do. None
+        if it wants every pixel.
+        """
+
     def load(self, weights: Weights, device: str) -> Finder:
         """Load the model; `device` is `cpu`, `cuda:N`, or `ELSEWHERE`.
 

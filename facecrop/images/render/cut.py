@@ -17,6 +17,8 @@ _LINEAR_UP_TO = 4 / 3
 """Ratio of shrinking up to which linear interpolation loses nothing."""
 _HALVED_FROM = 4
 """Ratio from which a picture is halved first; from less, the crops would be softer."""
+_CUBIC_REACH = 3
+"""Pixels of a crop around which cubic interpolation looks, and one for rounding."""
 _SKEWED = 1.5
 """Ratio between the ratios along both sides from which OpenCV's averages are used after all."""
 
@@ -26,7 +28,8 @@ class Cut:
     """What to cut, and the size it shall have.
 
     Args:
-        box: Whole pixels of the source, turned by `rotation` about its centre.
+        box: In pixels of the source, turned by `rotation` about its centre; whole ones, but where
+            the source was reduced.
         rotation: Degrees, counter-clockwise as seen.
         height: Of the result, pixels.
         width: Likewise.
@@ -43,8 +46,8 @@ class Cut:
 def cut(image: Image, alpha: Alpha | None, what: Cut) -> tuple[Image, Matte | None]:
     """Cut out of an image, and the same part out of its alpha.
 
-    Shrinking averages areas, enlarging is cubic. A turned crop is first cut with its surroundings
-    and shrunk, then turned with cubic interpolation.
+    Shrinking averages areas, enlarging is cubic. A turned crop, or one that begins within a pixel,
+    is first cut with its surroundings and shrunk, then turned with cubic interpolation.
 
     Args:
         image: (H, W, 3) uint8.
@@ -55,18 +58,20 @@ def cut(image: Image, alpha: Alpha | None, what: Cut) -> tuple[Image, Matte | No
         (height, width, 3) uint8, and (height, width) uint8 or None. Outside the source the image
         has the pad colour and alpha is 0.
     """
-    if what.rotation == 0:
+    whole = all(float(side).is_integer() for side in what.box.corners)
+    if what.rotation == 0 and whole:
         pixels = resized(_part(image, what.box, what.pad), what.height, what.width)
         if alpha is None:
             return pixels, None
         matte = alpha_in(alpha, what.box, what.height, what.width)
         return pixels, _none_outside(matte, what.box, image)
-    around = _surroundings(what.box, what.rotation)
+    around = _surroundings(what.box, what.rotation, 1 if whole else _spare(what))
     # Never enlarged before it is turned: that would only be more to turn.
     height = max(round(around.height * min(what.height / what.box.height, 1)), 1)
     width = max(round(around.width * min(what.width / what.box.width, 1)), 1)
     back = _way_back(what, around, height, width)
-    pixels = resized(_part(image, around, what.pad), height, width)
+    part = _part(image, around, what.pad) if whole else _extended(image, around, what)
+    pixels = resized(part, height, width)
     pixels = _turned(pixels, back, what, cv2.INTER_CUBIC, what.pad)
     if alpha is None:
         return pixels, None
@@ -87,6 +92,20 @@ def _part(image: Image, box: Box, pad: tuple[int, int, int]) -> Image:
     return np.asarray(
         cv2.copyMakeBorder(inside, *borders, cv2.BORDER_CONSTANT, value=pad), np.uint8
     )
+
+
+def _extended(image: Image, around: Box, what: Cut) -> Image:
+    """Return the surroundings of a crop; where it lies inside, its picture's border goes on.
+
+    Cubic interpolation reaches two pixels beyond the crop, and would see the pad colour there.
+    """
+    height, width = image.shape[:2]
+    x0, y0, x1, y1 = around.outward()
+    if what.box != what.box.clip(width, height):
+        return _part(image, around, what.pad)
+    borders = (max(-y0, 0), max(y1 - height, 0), max(-x0, 0), max(x1 - width, 0))
+    inside = image[max(y0, 0) : y1, max(x0, 0) : x1]
+    return np.asarray(cv2.copyMakeBorder(inside, *borders, cv2.BORDER_REPLICATE), np.uint8)
 
 
 def resized(image: Image, height: int, width: int) -> Image:
@@ -149,11 +168,17 @@ def _none_outside(matte: Matte, box: Box, image: Image) -> Matte:
     return kept
 
 
-def _surroundings(box: Box, rotation: float) -> Box:
-    """Return the upright box of whole pixels around a turned one, with a pixel to spare."""
+def _spare(what: Cut) -> int:
+    """Return how many pixels of the source cubic interpolation needs on each side of a crop."""
+    step = max(what.box.height / what.height, what.box.width / what.width, 1)
+    return math.ceil(_CUBIC_REACH * step)
+
+
+def _surroundings(box: Box, rotation: float, spare: int) -> Box:
+    """Return the upright box of whole pixels around a turned one, with some to spare."""
     cos, sin = abs(math.cos(math.radians(rotation))), abs(math.sin(math.radians(rotation)))
-    half_width = (box.width * cos + box.height * sin) / 2 + 1
-    half_height = (box.width * sin + box.height * cos) / 2 + 1
+    half_width = (box.width * cos + box.height * sin) / 2 + spare
+    half_height = (box.width * sin + box.height * cos) / 2 + spare
     x, y = box.center
     return Box(*Box(x - half_width, y - half_height, x + half_width, y + half_height).outward())
 

@@ -65,3 +65,6 @@ class Render(Settings):
     """Red, green and blue of what lies outside the picture; a painted background covers it."""
     encode: Encode = Encode()
     """File format and quality."""
+    decode: Literal["full", "scaled"] = Field(default="full", json_schema_extra={"neutral": "full"})
+    """From which pixels: all, or those that models looked at, where the part that is cut out has at
+    least as many of them as `resize` asks for. Needs `look.decode = "scaled"`."""

@@ -9,7 +9,9 @@ from facecrop.images.backends import devices, runtimes
 from facecrop.images.backends.devices import resolve_devices, settle_runtimes, uses_gpu
 from facecrop.images.backends.rembg import Rembg
 from facecrop.images.backends.yolo import Yolo
+from facecrop.images.backends.yunet import YuNet
 from facecrop.images.choose.geometry import Crop
+from facecrop.images.look.cascade import CloserLooks, Faces
 from facecrop.images.recipe import Look, Recipe
 
 
@@ -24,7 +26,7 @@ class FakeYolo(FakeDetector):
     """Likewise."""
 
     name: str = "yolov8"  # type: ignore[assignment]  # the name is what counts
-    gpu_runtimes: ClassVar[tuple[str, ...]] = Yolo.gpu_runtimes
+    gpu_runtimes: ClassVar[tuple[str, ...]] = Yolo().gpu_runtimes
 
 
 CPU_ONLY, REMBG, YOLO = [FakeDetector()], [FakeDetector(), FakeRembg()], [FakeYolo()]
@@ -178,6 +180,57 @@ def test_auto_keeps_what_the_dataset_was_made_with(
     settled = settle_runtimes(recipe, device, {matte.label: before} if before else {})
     assert settled.look.matte == matte.model_copy(update={"runtime": runtime})
     assert settle_runtimes(settled, "cpu", {}) == settled
+
+
+@pytest.mark.usefixtures("everything")
+@pytest.mark.parametrize(
+    ("asked", "device", "before", "runtime"),
+    [
+        ("auto", "cpu", "openvino 2026.4.1 fp32 cpu", "openvino"),
+        ("auto", "cuda:0", "openvino 2026.4.1 fp32 cpu", "openvino"),  # faces stay on the CPU
+        ("auto", "cpu", "opencv 5.0.0 fp32 cpu", "auto"),  # the usual one needs no word
+        ("auto", "cpu", None, "auto"),
+        ("opencv", "cpu", "openvino 2026.4.1 fp32 cpu", "opencv"),
+        ("openvino", "cpu", "opencv 5.0.0 fp32 cpu", "openvino"),
+    ],
+)
+def test_auto_keeps_what_faces_were_found_with_in_closer_looks_too(
+    asked: str, device: str, before: str | None, runtime: str
+) -> None:
+    yunet = YuNet(runtime=asked)  # type: ignore[arg-type]  # one of them
+    faces = Faces(detectors=(FakeDetector(), yunet), closer=CloserLooks(detectors=(yunet,)))
+    recipe = Recipe(look=Look(faces=faces), crop=NO_CROP)
+    settled = settle_runtimes(recipe, device, {yunet.label: before} if before else {}).look.faces
+    expected = yunet.model_copy(update={"runtime": runtime})
+    assert settled is not None
+    assert settled.closer is not None
+    assert settled.detectors == (FakeDetector(), expected)
+    assert settled.closer.detectors == (expected,)
+
+
+@pytest.mark.usefixtures("everything")
+@pytest.mark.parametrize(
+    ("device", "before", "runtime"),
+    [
+        ("cpu", "ultralytics 8.4.190 openvino 2026.4.1 fp32 cpu", "openvino"),
+        ("cpu", "ultralytics 8.4.190 torch 2.15.0 fp32 cpu", "auto"),
+        ("cuda:0", "ultralytics 8.4.190 openvino 2026.4.1 fp32 cpu", "auto"),  # made again anyway
+    ],
+)
+def test_auto_keeps_what_persons_were_found_with(device: str, before: str, runtime: str) -> None:
+    recipe = Recipe(look=Look(persons=Yolo()), crop=NO_CROP)
+    settled = settle_runtimes(recipe, device, {"yolov8n-640": before})
+    assert settled.look.persons == Yolo(runtime=runtime)  # type: ignore[arg-type]  # likewise
+
+
+def test_faces_found_with_what_is_missing_now_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtimes, "is_installed", lambda _: False)
+    recipe = Recipe(look=Look(faces=Faces(detectors=(YuNet(),))), crop=NO_CROP)
+    with pytest.raises(
+        MissingExtraError, match=r"findings of yunet-640 .* made with openvino.*"
+    ) as caught:
+        settle_runtimes(recipe, "cpu", {"yunet-640": "openvino 2026.4.1 fp32 cpu"})
+    assert 'pip install "facecrop[openvino]"' in str(caught.value)
 
 
 def test_recipes_without_a_choice_stay_what_they_are() -> None:

@@ -3,13 +3,15 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from facecrop.errors import DeviceError, WeightsError
+from facecrop.errors import ConfigError, DeviceError, WeightsError
 from facecrop.images.backends.yolo import Yolo, YoloFinder
 from facecrop.images.findings import Boxes
 from facecrop.images.frames import Box, Image
@@ -120,6 +122,53 @@ def test_boxes_agree_with_ultralytics_own_predict_on_photographs(photographs: li
     assert assert_agrees(path, photographs[:10], Yolo(), person=0) > 10
 
 
+def assert_says_the_same(path: Path, images: list[Image], settings: Yolo) -> int:
+    if find_spec("openvino") is None:  # not imported here, as that alone would tell its maker
+        pytest.skip("openvino is not installed")
+    ways = [
+        settings.model_copy(update={"runtime": runtime}).load(lambda _: path, "cpu")
+        for runtime in ("torch", "openvino")
+    ]
+    count = 0
+    for image in images:
+        own, other = (look(finder, image).candidates for finder in ways)
+        assert len(own) == len(other)
+        for one, two in zip(own, other, strict=True):
+            assert np.allclose(one.box.corners, two.box.corners, atol=1 / 8)
+            assert one.score == pytest.approx(two.score, abs=1e-3)
+        count += len(own)
+    return count
+
+
+def test_openvino_says_what_torch_says_whatever_the_size(tiny: Path) -> None:
+    images = [drawn(300, 220), drawn(200, 333, 1), drawn(320, 320, 2), drawn(300, 220, 3)]
+    assert assert_says_the_same(tiny, images, Yolo(image_size=320, max_boxes=20)) > 20
+
+
+def test_openvino_says_what_torch_says_on_photographs(photographs: list[Image]) -> None:
+    path = Path(os.environ["FACECROP_EVAL"], "models", "yolov8n_rebuilt.pt")
+    if not path.is_file():
+        pytest.skip(f"{path} is not here")
+    assert assert_says_the_same(path, photographs[:6], Yolo()) > 10
+
+
+def test_what_openvino_does_not_know_is_an_error_with_a_cure(tiny: Path) -> None:
+    if find_spec("openvino") is None:  # not imported here, as that alone would tell its maker
+        pytest.skip("openvino is not installed")
+    import torch  # noqa: PLC0415 - heavy
+
+    from facecrop.images.backends.yolo_openvino import OpenvinoYolo  # noqa: PLC0415 - needs it
+
+    class Odd(torch.nn.Module):
+        model = (SimpleNamespace(),)
+
+        def forward(self, planes: torch.Tensor) -> torch.Tensor:
+            return torch.special.bessel_j0(planes)
+
+    with pytest.raises(ConfigError, match=r"tiny\.pt cannot run on OpenVINO .*runtime = 'torch'"):
+        OpenvinoYolo(Odd(), tiny)
+
+
 def test_boxes_lie_inside_the_picture_best_first(tiny: Path) -> None:
     boxes = look(Yolo(image_size=320).load(lambda _: tiny, "cpu"), drawn(200, 333)).candidates
     assert boxes
@@ -175,21 +224,23 @@ def refuse(*_args, **_kwargs):
 socket.getaddrinfo = socket.create_connection = refuse
 before = dict(os.environ)
 from facecrop.images.backends.yolo import Yolo
-finder = Yolo(image_size=64).load(lambda _: Path(sys.argv[1]), "cpu")
 import numpy as np
-finder.infer(finder.prepare(np.zeros((64, 64, 3), np.uint8))[None])
+for runtime in sys.argv[2:]:
+    finder = Yolo(image_size=64, runtime=runtime).load(lambda _: Path(sys.argv[1]), "cpu")
+    finder.infer(finder.prepare(np.zeros((64, 64, 3), np.uint8))[None])
 print([name for name in os.environ if name.startswith("YOLO_") and name not in before])
 """
 
 
 def test_loading_asks_no_network_and_leaves_no_settings_behind(tiny: Path, tmp_path: Path) -> None:
+    every = [one for one in ("torch", "openvino") if find_spec(one) is not None]
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(tmp_path),
         "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
     }
     ran = subprocess.run(
-        [sys.executable, "-c", LOADS, str(tiny)],
+        [sys.executable, "-c", LOADS, str(tiny), *every],
         env=environment,
         cwd=tmp_path,
         capture_output=True,
