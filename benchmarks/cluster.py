@@ -21,6 +21,7 @@ from drawn import draw
 
 from facecrop.commands.merge import merge
 from facecrop.commands.preprocess.command import preprocess
+from facecrop.engines.cores import usable_cores
 from facecrop.images.models import ModelStore
 
 
@@ -121,7 +122,7 @@ def main() -> None:
         folder = Path(name)
         raw = folder / "raw"
         images = draw(raw, arguments.images)
-        print(f"{images:,} pictures, {len(os.sched_getaffinity(0))} cores")
+        print(f"{images:,} pictures, {len(usable_cores())} cores")
         if arguments.only != "shards":
             engines(raw, folder, images, arguments.repeat)
         if arguments.only != "engines":

@@ -11,7 +11,6 @@ use the cores too, read the one by CPU.
 
 import argparse
 import gc
-import os
 import resource
 import shutil
 import tempfile
@@ -27,6 +26,7 @@ from timm.data import create_dataset, create_loader
 
 from facecrop.commands.preprocess.command import preprocess
 from facecrop.commands.split import split
+from facecrop.engines.cores import usable_cores
 from facecrop.images.codec import decode_crop
 from facecrop.images.recipe import load_recipe
 from facecrop.training.augment import Augment, Batch
@@ -198,7 +198,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=1400)
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--workers", type=int, default=len(usable_cores()))
     parser.add_argument("--folder", type=Path, help="raw/ and out/ are here, or are made here")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:

@@ -22,6 +22,7 @@ from typing import Any
 
 from drawn import draw
 
+from facecrop.engines.cores import usable_cores
 from facecrop.images.choose import choose
 from facecrop.images.choose.geometry import plan_crop
 from facecrop.images.codec import decode, encode
@@ -156,7 +157,7 @@ def best(measure: Callable[[], float], repeat: int) -> float:
 def first_run(raw: Path, out: Path, images: int, repeat: int) -> None:
     """Compare a first run with a bare loop over the same models and pictures, in turns."""
     ModelStore().paths(["selfie", "selfie-landscape", "blazeface-short"])
-    cores = len(os.sched_getaffinity(0))
+    cores = len(usable_cores())
     loop = ours = 0.0
     for _ in range(repeat):  # in turns, so that both meet the same noise
         loop = max(loop, bare_loop(raw, cores))
@@ -179,7 +180,7 @@ def nothing_to_do(raw: Path, out: Path) -> None:
 
 def new_margin(raw: Path, out: Path, repeat: int) -> None:
     """Compare a new margin with decode, render and encode alone of the same crops, in turns."""
-    cores = len(os.sched_getaffinity(0))
+    cores = len(usable_cores())
     ours, alone = [], []
     start = (
         0.1 + time.time_ns() % 1000 / 1e5
@@ -226,7 +227,7 @@ def main() -> None:
         if not raw.exists():
             draw(raw, options.images)
         images = sum(1 for _ in raw.rglob("*.jpg"))
-        print(f"{images:,} drawn pictures, {len(os.sched_getaffinity(0))} cores")
+        print(f"{images:,} drawn pictures, {len(usable_cores())} cores")
         if "first" in only:
             first_run(raw, out, images, options.repeat)
         if "nothing" in only:

@@ -25,6 +25,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from facecrop.commands.demo import demo
+from facecrop.engines.cores import usable_cores
 
 TIMEOUT_S = 1800
 PROFILE = 7
@@ -139,7 +140,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=336)
     parser.add_argument("--repeat", type=int, default=3)
     options = parser.parse_args()
-    cores = len(os.sched_getaffinity(0))
+    cores = len(usable_cores())
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         raw, few, home = folder / "raw", folder / "few", folder / "home"

@@ -9,14 +9,12 @@ the command that a user types.
 """
 
 import argparse
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from planted import facecrop
 
 from facecrop.demo.observer import macro_f1, scores
 from facecrop.demo.people import draw_person
@@ -36,8 +34,8 @@ def main() -> None:
     spent = _dataset(learn, asked.profiles, LEARN)
     _dataset(test, asked.test_profiles, TEST)
     out = learn / "dataset"
-    _facecrop("relabel", out, "--set-policy", POLICY)
-    _facecrop("split", out)
+    facecrop("relabel", out, "--set-policy", POLICY)
+    facecrop("split", out)
     policies = shipped_policies()
     people = [draw_person(TEST, number) for number in range(asked.test_profiles)]
     rows = []
@@ -46,11 +44,11 @@ def main() -> None:
         took = 0.0
         if not (run / "predictions.parquet").exists():
             chosen = [f"--set={one}" for one in [f"seed={seed}", *asked.set]]
-            took = _facecrop("train", out, "--preset", "small", "--name", run.name, *chosen)
+            took = facecrop("train", out, "--preset", "small", "--name", run.name, *chosen)
         for bins, policy in (("official", policies["official"]), ("policy", policies[POLICY])):
             for how in ((), ("--by-person",)):
                 file = folder / "said.parquet"
-                _facecrop(
+                facecrop(
                     "predict", run, test / "dataset", "--out", file, "--tta", "flip",
                     "--bins", bins, *how,
                 )  # fmt: skip
@@ -85,19 +83,8 @@ def _dataset(place: Path, profiles: int, seed: int) -> float:
         return 0.0
     place.mkdir(exist_ok=True)
     raw = place / "raw"
-    spent = _facecrop("demo", raw, "--profiles", profiles, "--seed", seed)
-    return spent + _facecrop("preprocess", raw, place / "dataset")
-
-
-def _facecrop(*words: object) -> float:
-    """Run a command as a user does; return the seconds that it took."""
-    command = [sys.executable, "-m", "facecrop", *map(str, words)]
-    print("$ facecrop", *words[:3], "…", flush=True)
-    began = time.perf_counter()
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
-    return time.perf_counter() - began
+    spent = facecrop("demo", raw, "--profiles", profiles, "--seed", seed)
+    return spent + facecrop("preprocess", raw, place / "dataset")
 
 
 def _score(file: Path, test: Path, policy: AgePolicy) -> float:

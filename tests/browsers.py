@@ -28,6 +28,24 @@ def launched() -> Iterator[Any]:
         one.close()
 
 
+class Watched:
+    """A page that can be opened, and everything that it should not have done."""
+
+    def __init__(self, browser: Any, **options: Any) -> None:
+        usual = {"viewport": {"width": 1280, "height": 800}, "accept_downloads": True}
+        self.context = browser.new_context(**usual | options)
+        self.context.set_default_timeout(10_000)
+        self.page = self.context.new_page()
+        self.faults: list[str] = []
+        self.page.on("console", lambda one: self.faults.append(one.text))
+        self.page.on("pageerror", lambda one: self.faults.append(str(one)))
+        self.page.on("dialog", self._alerted)
+
+    def _alerted(self, dialog: Any) -> None:
+        self.faults.append(f"alert: {dialog.message}")
+        dialog.dismiss()
+
+
 def colours_of(page: Any, selectors: Sequence[str]) -> list[tuple[str, str, str]]:
     """The first of each: what it is, the colour of its text, that of the ground it stands on."""
     found = page.evaluate(

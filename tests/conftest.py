@@ -3,12 +3,16 @@
 import os
 import signal
 import socket
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import hypothesis
 import pytest
+
+# Else onnxruntime tells a host of each import, past the fixture that refuses connections.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 hypothesis.settings.register_profile("facecrop", deadline=None)
 hypothesis.settings.load_profile("facecrop")
@@ -45,6 +49,20 @@ def _no_network() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _no_remains(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Remove what others leave among temporary files: launchers always, all who are killed."""
+    tmp_path_factory.getbasetemp()  # lies beside it: there stays what failed
+    with (
+        tempfile.TemporaryDirectory(prefix="facecrop-", ignore_cleanup_errors=True) as folder,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        Path(folder).chmod(0o755)  # some tests are somebody else
+        patch.setenv("TMPDIR", folder)
+        patch.setattr(tempfile, "tempdir", folder)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _no_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Move the home folder and its caches away; `FACECROP_MODELS`, if given, stays."""
     home = tmp_path_factory.mktemp("home")
@@ -53,6 +71,15 @@ def _no_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         for variable in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"):
             patch.setenv(variable, str(home / variable.lower()))
         yield
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Return a browser for pages to be opened in."""
+    from browsers import launched  # noqa: PLC0415 - needs playwright
+
+    with launched() as one:
+        yield one
 
 
 @pytest.fixture(scope="session")

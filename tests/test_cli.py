@@ -125,6 +125,13 @@ def test_every_name_of_the_library_can_be_had_and_others_cannot() -> None:
         ["relabel", "OUT", "--log", "--reset"],
         ["relabel", "OUT", "--log", "--latest"],
         ["relabel", "OUT", "--set-policy", "official", "--latest"],
+        ["preprocess", "RAW", "OUT", "--address", "auto"],
+        ["preprocess", "RAW", "OUT", "--shard-size", "9"],
+        ["preprocess", "RAW", "OUT", "--store-as", "files", "--shard-size", "9"],
+        ["train", "OUT", "--address", "auto"],
+        ["tune", "OUT", "--address", "auto"],
+        ["tune", "OUT", "--workers", "2"],
+        ["predict", "RUN", "RAW", "--tta", "flip", "--tta", "none"],
     ],
     ids=" ".join,
 )

@@ -44,8 +44,7 @@ class Obedient:
         self.folder, self.broken = folder, broken
 
     def run(self, task: Task, marker: Marker) -> Iterator[tuple[int, tuple[Any, ...]]]:
-        suspects = task.suspects or (frozenset(),) * len(task.parts)
-        for part, (pictures, blamed) in enumerate(zip(task.parts, suspects, strict=True)):
+        for part, pictures, blamed in task.each():
             answers = []
             for number, picture in enumerate(pictures):
                 if marker.stopping:

@@ -13,16 +13,16 @@ from facecrop.checks.outoffold import (
     Floats,
     Ints,
     People,
-    codes,
     identities,
     paths_of,
     people_of,
     read_said,
     read_years,
 )
+from facecrop.checks.person_labels import PersonLabels, doubt_people
 from facecrop.checks.rows import numbers
 from facecrop.checks.suspect_years import doubt_years
-from facecrop.checks.suspects import FEWEST, OF_PERSONS, Doubt, doubt, evidence, pool
+from facecrop.checks.suspects import FEWEST, pool
 from facecrop.index import AGE_GROUPS
 from facecrop.labels.ages import OLDEST, AgePolicy
 
@@ -45,25 +45,8 @@ class _Sight:
     in_years: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Groups:
-    """What is thought of P people's age groups.
-
-    Args:
-        rows: (N,) of the index.
-        people: Whose.
-        given: (P,) labels.
-        found: What is thought of them.
-    """
-
-    rows: Ints
-    people: People
-    given: Ints
-    found: Doubt
-
-
 def _find(material: Material) -> Iterator[Issue]:
-    sight, groups = _sight(material), _groups(material)
+    sight, groups = _sight(material), doubt_people(material, "age_group", AGE_GROUPS)
     in_years = _labelled_in_years(material)
     if sight is not None:
         yield from _wrong_years(material, sight, groups, in_years)
@@ -78,18 +61,6 @@ def _sight(material: Material) -> _Sight | None:
     said = read_said(material, "age_group", AGE_GROUPS)
     # The odds at either border: one number alone would not tell the young from the old.
     return None if said is None else _Sight(said.rows, np.diff(said.log_p, axis=1), in_years=False)
-
-
-def _groups(material: Material) -> _Groups | None:
-    said = read_said(material, "age_group", AGE_GROUPS)
-    if said is None:
-        return None
-    said = said.where(codes(material.labels["age_group"], AGE_GROUPS, said.rows) >= 0)
-    given = codes(material.labels["age_group"], AGE_GROUPS, said.rows)
-    people = people_of(material, said.rows)
-    labels = given[people.first]
-    found = doubt(evidence(said.log_p, given, people.person, people.kind), labels, OF_PERSONS)
-    return _Groups(said.rows, people, labels, found)
 
 
 def _labelled_in_years(material: Material) -> NDArray[np.bool_]:
@@ -107,7 +78,7 @@ def _labelled_in_years(material: Material) -> NDArray[np.bool_]:
 
 
 def _wrong_years(
-    material: Material, sight: _Sight, groups: _Groups | None, in_years: NDArray[np.bool_]
+    material: Material, sight: _Sight, groups: PersonLabels | None, in_years: NDArray[np.bool_]
 ) -> Iterator[Issue]:
     """Yield people whose year is known and cannot be theirs."""
     labelled = in_years[sight.rows]
@@ -146,16 +117,16 @@ def _wrong_years(
 
 
 def _wrong_groups(
-    material: Material, groups: _Groups, in_years: NDArray[np.bool_]
+    material: Material, groups: PersonLabels, in_years: NDArray[np.bool_]
 ) -> Iterator[Issue]:
     """Yield people of whom only the group is known, and cannot be theirs."""
-    unsaid = ~in_years[groups.rows[groups.people.first]]
+    unsaid = ~in_years[groups.said.rows[groups.people.first]]
     suspect = unsaid & (groups.found.wrong > material.limits.suspect)
     for person in np.flatnonzero(suspect).tolist():
         was = int(groups.given[person])
         shares = groups.found.truth[person]
         now = _other(shares, was)
-        rows = groups.rows[groups.people.pictures(person)]
+        rows = groups.said.rows[groups.people.pictures(person)]
         yield Issue(
             CHECK.name,
             CHECK.severity,
@@ -180,7 +151,7 @@ def _features(older: Floats, people: People, *, by_kind: bool) -> Floats:
     return np.where(sizes[:, :, None] > 0, means, np.nan).reshape(len(means), -1)
 
 
-def _by_name(groups: _Groups) -> dict[str, Floats]:
+def _by_name(groups: PersonLabels) -> dict[str, Floats]:
     return dict(zip(groups.people.names, groups.found.truth, strict=True))
 
 

@@ -6,22 +6,18 @@ import numpy as np
 
 from facecrop.checks.check import Check, Issue, Proposal, issue_key
 from facecrop.checks.material import Material
-from facecrop.checks.outoffold import codes, identities, paths_of, people_of, read_said
-from facecrop.checks.suspects import OF_PERSONS, doubt, evidence
+from facecrop.checks.outoffold import identities, paths_of
+from facecrop.checks.person_labels import doubt_people
 from facecrop.index import GENDERS
 
 
 def _find(material: Material) -> Iterator[Issue]:
-    said = read_said(material, "gender", GENDERS)
-    if said is None:
+    doubted = doubt_people(material, "gender", GENDERS)
+    if doubted is None:
         return
-    said = said.where(codes(material.labels["gender"], GENDERS, said.rows) >= 0)
-    given = codes(material.labels["gender"], GENDERS, said.rows)
-    people = people_of(material, said.rows)
-    labels = given[people.first]
-    found = doubt(evidence(said.log_p, given, people.person, people.kind), labels, OF_PERSONS)
+    said, people, found = doubted.said, doubted.people, doubted.found
     for person in np.flatnonzero(found.wrong > material.limits.suspect).tolist():
-        was = int(labels[person])
+        was = int(doubted.given[person])
         now = 1 - was  # of two
         pictures = people.pictures(person)
         pictures = pictures[np.argsort(-said.log_p[pictures, now], kind="stable")]

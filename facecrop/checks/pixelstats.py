@@ -1,10 +1,9 @@
 """Mean and standard deviation of a dataset's pixels, pooled, with and without the background."""
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from facecrop.checks.measured import Measured
 from facecrop.checks.moments import Moments, moments
 from facecrop.config import plain, read_toml, validate
 from facecrop.crops import crop_data
+from facecrop.engines.each import InThreads
 from facecrop.images.choose.plan import Plan
 from facecrop.images.codec import decode
 from facecrop.images.frames import Box, Image
@@ -28,7 +28,6 @@ _NEAR = 12
 """Grey levels by which JPEG at quality 95 moves a painted colour, at most, near an edge."""
 _PERSON = 128
 """From this alpha on, a pixel shows the person."""
-_AT_ONCE = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,10 +173,9 @@ def measure(
         Moments of all pixels and of the person's (none where that is unknown); None for a file
         that cannot be read.
     """
-    with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
-        for start in range(0, len(files), _AT_ONCE):
-            part = files[start : start + _AT_ONCE]
-            yield from threads.map(lambda file: _measured(file, painted, resize), part)
+    look = partial(_measured, painted=painted, resize=resize)
+    for _, both in InThreads().map(look, files):
+        yield both
 
 
 def _measured(

@@ -96,11 +96,10 @@ def evidence(log_p: Floats, given: Ints, person: Ints, kind: Ints) -> Floats:
     """
     means, sizes = pool(log_p, person, kind)
     alike = _alike(np.take_along_axis(log_p, given[:, None], 1)[:, 0], given, person, kind)
-    worth = sizes / (1 + np.maximum(sizes - 1, 0) * alike)
+    worth = _independent(sizes, alike)
     usual = [np.median(one[one > 0]) if one.any() else 1.0 for one in worth.T]
-    pictures = float(np.median(sizes.sum(axis=1))) if len(sizes) else 1.0
-    person_s = pictures / (1 + (pictures - 1) * alike)
-    return np.asarray(means * (person_s * worth / np.array(usual))[:, :, None], np.float64)
+    whole = _independent(np.asarray(np.median(sizes.sum(axis=1)) if len(sizes) else 1.0), alike)
+    return np.asarray(means * (whole * worth / np.array(usual))[:, :, None], np.float64)
 
 
 def doubt(features: Floats, given: Ints, hold: float = _HOLD) -> Doubt:
@@ -227,6 +226,11 @@ def _softmax(features: Floats, at: Floats) -> Floats:
     scores = np.einsum("g,ngc->nc", at[:kinds], features) + at[kinds:]
     p = np.exp(scores - scores.max(axis=1, keepdims=True))
     return np.asarray(p / p.sum(axis=1, keepdims=True), np.float64)
+
+
+def _independent(pictures: Floats | Ints, alike: float) -> Floats:
+    """Return how many independent pictures tell as much as so many whose errors correlate."""
+    return np.asarray(pictures / (1 + np.maximum(pictures - 1, 0) * alike), np.float64)
 
 
 def _alike(values: Floats, given: Ints, person: Ints, kind: Ints) -> float:

@@ -117,6 +117,7 @@ def audit(
         ("--reviewer", bool(reviewer), bool(accept), "--accept"),
         ("--reason", bool(reason), bool(accept), "--accept"),
         ("--repeats", repeats > 1, train, "--train"),
+        ("--address", address is not None, engine == "ray", "--engine ray"),
     )
     if accept or withdraw:
         _refuse_beside_decisions({

@@ -72,6 +72,8 @@ def predict(
     from facecrop.images.models import parse_own  # noqa: PLC0415 - keeps --help fast
 
     where = console()
+    if tta and "none" in tta and len(tta) > 1:
+        raise typer.BadParameter("none goes alone: without other views", param_hint="--tta")
     with stages(where, "images") as show:
         result = library.predict(
             runs,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Self, TextIO
 
 import typer
 
-from facecrop.cli.console import bar, console, duration, plural, size, table
+from facecrop.cli.console import bar, console, duration, plural, refuse_alone, size, table
 from facecrop.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -85,6 +85,11 @@ def preprocess(
     from facecrop.images.models import parse_own  # noqa: PLC0415 - keeps --help fast
 
     out_console = console()
+    tars = shard_size is not None and (store_as or library.stored_as(out)) == "shards"
+    refuse_alone(
+        ("--address", address is not None, engine == "ray", "--engine ray"),
+        ("--shard-size", shard_size is not None, tars, "--store-as shards"),
+    )
     settings = [*(set_ or [])]
     settings += [f"encode.format={json.dumps(format_)}"] if format_ is not None else []
     settings += [f"encode.quality={quality}"] if quality is not None else []

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
-from facecrop.cli.console import console, duration, plural, table
+from facecrop.cli.console import console, duration, plural, refuse_alone, table
 from facecrop.errors import StoreError
 
 if TYPE_CHECKING:
@@ -84,6 +84,7 @@ def train(
     from facecrop.commands.train import command as library  # noqa: PLC0415 - keeps --help fast
 
     where = console()
+    refuse_alone(("--address", address is not None, engine == "ray", "--engine ray"))
     if presets:
         _print_presets(where, library.shipped_presets())
         return

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facecrop.cli.console import console, table
+from facecrop.cli.console import console, refuse_alone, table
 
 if TYPE_CHECKING:
     from facecrop.commands.tune.command import TuneResult
@@ -51,6 +51,10 @@ def tune(
     from facecrop.commands.tune.command import tune as library  # noqa: PLC0415 - keeps --help fast
 
     where = console()
+    refuse_alone(
+        ("--address", address is not None, engine == "ray", "--engine ray"),
+        ("--workers", workers is not None, engine == "ray", "--engine ray"),
+    )
     with Reporter(where, out, quiet=False) as report:
         result = library(
             out,

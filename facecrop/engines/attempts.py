@@ -24,16 +24,16 @@ def apart(attempt: Attempt) -> list[Attempt]:
         WorkerError: All pictures of its only part were suspects already.
     """
     task = attempt.task
-    suspects = task.suspects or (frozenset(),) * len(task.parts)
     if len(task.parts) > 1:
         return [
             Attempt(Task([part], (blamed,) if blamed else (), task.hung))
-            for part, blamed in zip(task.parts, suspects, strict=True)
+            for _, part, blamed in task.each()
         ]
     if attempt.lost + 1 < _LIVES:
         return [replace(attempt, lost=attempt.lost + 1)]
-    every = frozenset(range(len(task.parts[0])))
-    if suspects[0] >= every:
+    [(_, part, blamed)] = task.each()
+    every = frozenset(range(len(part)))
+    if blamed >= every:
         raise WorkerError(
             "actors on the Ray cluster die whatever they are given; if their machines run out of "
             "memory, use fewer workers (`ray logs` says why)"

@@ -6,7 +6,8 @@ import os
 import socket
 from collections.abc import Iterator
 
-from facecrop.errors import ConfigError, MissingExtraError
+from facecrop.engines.cores import usable_cores
+from facecrop.errors import ConfigError, MissingExtraError, WorkerError
 
 try:
     import ray
@@ -16,6 +17,8 @@ except ImportError as error:
         f"the engine 'ray' cannot be used ({error}); run: pip install \"facecrop[ray]\""
     ) from None
 
+TRIES = 3
+"""How often a training whose worker was lost is gone on with."""
 _ANSWER_S = 10.0
 """How long a cluster may take to answer."""
 _OBJECTS_BYTES = 100 << 20
@@ -44,11 +47,30 @@ def connected(address: str | None, cpus: int | None, gpus: int | None = 0) -> It
     if address:
         _connect(address)
     else:
-        _start_own(cpus or len(os.sched_getaffinity(0)), gpus)
+        _start_own(cpus or len(usable_cores()), gpus)
     try:
         yield not address
     finally:
         ray.shutdown()
+
+
+def lines(error: Exception) -> list[str]:
+    """Return what an error says, line by line: Ray says much, and leaves lines empty."""
+    return [line.strip() for line in str(error).splitlines() if line.strip()]
+
+
+def lost(what: str, said: str, needs: str) -> WorkerError:
+    """Return the error for what has lost its workers too often.
+
+    Args:
+        what: A training of whatever kind.
+        said: What Ray says of it.
+        needs: What every machine needs, besides the same software.
+    """
+    return WorkerError(
+        f"{what} was lost {TRIES + 1} times on Ray: {said}; every machine needs the same Python, "
+        f"facecrop in the same version, and {needs}"
+    )
 
 
 def _start_own(cpus: int, gpus: int | None) -> None:
@@ -76,8 +98,8 @@ def _check(address: str) -> None:
 
 
 def _unreachable(address: str, error: Exception) -> ConfigError:
-    said = str(error).strip().splitlines() or [type(error).__name__]
-    return ConfigError(f"no Ray cluster at {address} ({said[0]}); start one with: ray start --head")
+    said = (lines(error) or [type(error).__name__])[0]
+    return ConfigError(f"no Ray cluster at {address} ({said}); start one with: ray start --head")
 
 
 def _connect(address: str) -> None:

@@ -1,6 +1,5 @@
 """One function for each of many pictures: in threads here, or in the workers of a cluster."""
 
-import os
 import pickle
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol, Self, TypeVar
 
+from facecrop.engines.cores import usable_cores
 from facecrop.engines.work import Marker, Task
 
 _AT_ONCE = 256
@@ -44,7 +44,7 @@ class InThreads:
         self, function: Callable[[T], R], items: Sequence[T], /
     ) -> Iterator[tuple[int, R | None]]:
         """Yield the number of each item with its value, in order."""
-        with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
+        with ThreadPoolExecutor(len(usable_cores())) as threads:
             for start in range(0, len(items), _AT_ONCE):
                 values = threads.map(function, items[start : start + _AT_ONCE])
                 yield from enumerate(values, start)
@@ -71,8 +71,7 @@ class Calls:
 
     def run(self, task: Task, marker: Marker) -> Iterator[tuple[int, list[tuple[int, Any]]]]:
         """Yield (number of the part, its items' numbers and values)."""
-        suspects = task.suspects or (frozenset[int](),) * len(task.parts)
-        for part, (calls, blamed) in enumerate(zip(task.parts, suspects, strict=True)):
+        for part, calls, blamed in task.each():
             found = []
             for place, call in enumerate(calls):
                 if marker.stopping:

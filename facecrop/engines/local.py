@@ -9,7 +9,6 @@ ends: each death leaves fewer pictures to try.
 
 import contextlib
 import multiprocessing
-import os
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
@@ -19,6 +18,7 @@ from multiprocessing.resource_tracker import ensure_running
 from pathlib import Path
 from typing import Any
 
+from facecrop.engines.cores import usable_cores
 from facecrop.engines.surroundings import surroundings, uninterrupted
 from facecrop.engines.work import Task, Work
 from facecrop.engines.worker import NOTHING, SharedMarker, live
@@ -80,10 +80,20 @@ class LocalEngine:
         Raises:
             Exception: Whatever the work raised: a bug, with the worker's traceback.
         """
-        pool = Pool(self, make)
-        try:
+        with self.crew(make) as pool:
             yield from pool.run(tasks)
             yield from pool.finish()
+
+    @contextlib.contextmanager
+    def crew(self, make: Callable[[], Work]) -> Iterator["Pool"]:
+        """Yield workers for as many rounds of tasks as there are; then end them.
+
+        Args:
+            make: As in `map`.
+        """
+        pool = Pool(self, make)
+        try:
+            yield pool
         finally:
             pool.close()
 
@@ -147,12 +157,10 @@ class Pool:
         self.pool.append(worker)
         return worker
 
-    def _free_core(self) -> int | None:
-        """Return the core with the fewest workers, or None where there is no such choice."""
-        if not hasattr(os, "sched_getaffinity"):
-            return None
+    def _free_core(self) -> int:
+        """Return the core with the fewest workers."""
         taken = Counter(worker.core for worker in self.pool)
-        cores = sorted(os.sched_getaffinity(0))
+        cores = usable_cores()
         first = self.engine.first_core % len(cores)
         return min(cores[first:] + cores[:first], key=lambda core: taken[core])
 
@@ -261,18 +269,17 @@ def _apart(worker: _Worker) -> list[Task]:
     task, opened = worker.task, worker.marker.open
     if task is None:
         return []
-    suspects = task.suspects or (frozenset(),) * len(task.parts)
     alone = len(task.parts) == 1 and bool(task.suspects)
     result = []
-    for number, part in enumerate(task.parts):
+    for number, part, before in task.each():
         if number in worker.done:
             continue
-        blamed = suspects[number]
+        blamed = before
         if alone:
             every = frozenset(range(len(part)))
-            if blamed >= every:
+            if before >= every:
                 raise WorkerError(_why_dead(worker.process.exitcode))
-            blamed |= {opened[1]} if opened[0] == number and opened[1] not in blamed else every
+            blamed |= {opened[1]} if opened[0] == number and opened[1] not in before else every
         result.append(Task([part], (blamed,), worker.hung))
     return result
 

@@ -24,7 +24,7 @@ from typing import Any
 
 from facecrop.engines.attempts import Attempt, apart
 from facecrop.engines.cell import Cell
-from facecrop.engines.cluster import connected  # before Ray: it says what to do without
+from facecrop.engines.cluster import connected, lines  # before Ray: it says what to do without
 from facecrop.engines.local import LocalEngine
 from facecrop.engines.work import Task, Work
 from facecrop.errors import WorkerError
@@ -240,8 +240,8 @@ class Crew:
 
 
 def _why_not_started(error: Exception) -> str:
-    said = [line.strip() for line in str(error).splitlines() if line.strip()]
+    said = (lines(error) or [type(error).__name__])[-1]
     return (
-        f"workers cannot start on the Ray cluster: {said[-1] if said else type(error).__name__}; "
-        "every machine needs the same Python, and facecrop in the same version"
+        f"workers cannot start on the Ray cluster: {said}; every machine needs the same Python, "
+        "and facecrop in the same version"
     )

@@ -20,6 +20,12 @@ class Task:
     suspects: tuple[frozenset[int], ...] = ()
     hung: bool = False
 
+    def each(self) -> Iterator[tuple[int, Sequence[Any], frozenset[int]]]:
+        """Yield the number of each part, its pictures, and which of them are suspects."""
+        suspects = self.suspects or (frozenset[int](),) * len(self.parts)
+        for number, (part, blamed) in enumerate(zip(self.parts, suspects, strict=True)):
+            yield number, part, blamed
+
 
 class Marker(Protocol):
     """Where a worker notes what it is about to do, so that its death can be explained."""

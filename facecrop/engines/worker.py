@@ -62,10 +62,10 @@ def live(
         marker: Shared with the parent.
         make: Makes the work.
         log: File that takes what native libraries print, or None to let it through.
-        core: Where to run, or None to leave that to the system.
+        core: Where to run, if the system can do that, or None to leave it to the system.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if core is not None:
+    if core is not None and hasattr(os, "sched_setaffinity"):
         with contextlib.suppress(OSError):  # a core that was taken away meanwhile
             os.sched_setaffinity(0, {core})
     if log is not None:

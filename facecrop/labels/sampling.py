@@ -11,14 +11,11 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from facecrop.config import Settings
-from facecrop.index import AGE_GROUPS, GENDERS, MASKS
 from facecrop.labels.order import hashed_order, words
-from facecrop.labels.space import LabelSpace
+from facecrop.labels.space import WORDS, LabelSpace
 
 Axis = Literal["mask", "gender", "age_group"]
 Scheme = Literal["none", "inverse", "sqrt", "effective", "oversample"]
-
-_WORDS = {"mask": MASKS, "gender": GENDERS, "age_group": AGE_GROUPS}
 
 
 class Sampling(Settings):
@@ -43,7 +40,7 @@ class Sampling(Settings):
 
     @model_validator(mode="after")
     def _labels_exist(self) -> "Sampling":
-        words = [word for axis in _WORDS.values() for word in axis]
+        words = [word for axis in WORDS.values() for word in axis]
         for label in (*self.only, *self.augment):
             if label not in words:
                 raise ValueError(f"no label is called {label!r}; choose from: {', '.join(words)}")
@@ -53,7 +50,7 @@ class Sampling(Settings):
     def columns(self) -> list[str]:
         """Columns of the labels that `sample` reads; the path only where some are left out."""
         leaves_out = self.worn_per_person is not None or self.undersample is not None
-        return [*(["path"] if leaves_out else []), *_WORDS]
+        return [*(["path"] if leaves_out else []), *WORDS]
 
     @property
     def use(self) -> str:
@@ -156,7 +153,7 @@ def sample(
     if sampling.worn_per_person is not None:
         worn = pc.fill_null(pc.equal(labels["mask"], "worn"), False).to_numpy()
         kept &= _first_of_each(persons, worn & train, order, sampling.worn_per_person)
-    space = LabelSpace(tuple((axis, _WORDS[axis]) for axis in sampling.axes))
+    space = LabelSpace(tuple((axis, WORDS[axis]) for axis in sampling.axes))
     classes = space.encode_table(labels).astype(np.int64)
     drawn = train & kept & (classes >= 0)
     counts = np.bincount(classes[drawn], minlength=len(space))
@@ -182,7 +179,7 @@ def _named(labels: pa.Table, words: tuple[str, ...]) -> NDArray[np.bool_]:
     if not words:
         return np.ones(labels.num_rows, bool)
     named = np.zeros(labels.num_rows, bool)
-    for axis in _WORDS:
+    for axis in WORDS:
         named |= pc.is_in(labels[axis], value_set=pa.array(words, pa.string())).to_numpy()
     return named
 

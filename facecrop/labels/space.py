@@ -76,3 +76,5 @@ class LabelSpace:
 
 MASK_TASK = LabelSpace((("mask", MASKS), ("gender", GENDERS), ("age_group", AGE_GROUPS)))
 """The 18 classes of the mask task: mask * 6 + gender * 3 + age group."""
+WORDS = dict(MASK_TASK.axes)
+"""Of each axis, in the order of their classes."""

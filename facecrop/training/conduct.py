@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +31,27 @@ _SHOWN = 64
 """Records that a sheet is drawn from; its mixes look for partners among them."""
 
 
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How trainings are carried out: nothing that changes what they learn.
+
+    Args:
+        device: `cpu` or `cuda`.
+        save_every: Minutes between checkpoints within an epoch.
+        wandb: Project of Weights & Biases to report to as well.
+        report: Called as they go on.
+    """
+
+    device: str
+    save_every: float
+    wandb: str | None = None
+    report: Report | None = None
+
+
 def conduct(
     out: Path,
     run: Run,
-    device: str,
-    *,
-    save_every: float,
-    wandb: str | None = None,
-    report: Report | None = None,
+    manner: Manner,
     elsewhere: Callable[[Sequence[Member]], None] | None = None,
 ) -> tuple[dict[str, Any], list[str]]:
     """Train what is left of a run that was begun, be it new or resumed.
@@ -45,18 +59,13 @@ def conduct(
     Args:
         out: The dataset.
         run: With settings and facts.
-        device: `cpu` or `cuda`.
-        save_every: Minutes between checkpoints within an epoch.
-        wandb: Project of Weights & Biases to report to as well.
-        report: Called as it goes on.
+        manner: How.
         elsewhere: Trains members on other machines; None: here, one after the other.
 
     Returns:
         Its result, and what a user should know.
     """
-    facts, settings = run.facts(), run.settings()
-    records = read_records(out, facts["split"])
-    check_unchanged(run, facts, digests(out, records))
+    facts, records = _begun(out, run)
     members = [Member(**one) for one in facts["trainings"]]
     with locked(run) if is_first() else nullcontext():
         left = [member for member in members if not member.run(run).finished]
@@ -64,84 +73,51 @@ def conduct(
             elsewhere(left)
             left = []
         for member in left:
-            _train_one(
-                out,
-                member.run(run),
-                member,
-                records,
-                settings=settings,
-                facts=facts,
-                device=device,
-                save_every=save_every,
-                wandb=wandb,
-                report=report,
-            )
+            _train_one(out, run, member, manner, facts=facts, records=records)
         if is_first() and facts["members"] and not run.finished:
             pool(run, run.members())
     wait()
     return run.result(), records.warnings
 
 
-def train_member(
-    out: Path,
-    run: Run,
-    member: Member,
-    device: str,
-    *,
-    save_every: float,
-    wandb: str | None = None,
-    report: Report | None = None,
-) -> None:
+def train_member(out: Path, run: Run, member: Member, manner: Manner) -> None:
     """Train what is left of one training of a run that was begun; whoever calls holds it.
 
     Args:
         out: The dataset.
         run: That it belongs to, with settings and facts.
         member: It.
-        device: As in `conduct`.
-        save_every: Likewise.
-        wandb: Likewise.
-        report: Likewise.
+        manner: How.
     """
-    facts, place = run.facts(), member.run(run)
-    if place.finished:
-        return
+    if not member.run(run).finished:
+        facts, records = _begun(out, run)
+        _train_one(out, run, member, manner, facts=facts, records=records)
+
+
+def _begun(out: Path, run: Run) -> tuple[dict[str, Any], Records]:
+    """Return the facts of a run and its records, which must be what they were when it began."""
+    facts = run.facts()
     records = read_records(out, facts["split"])
     check_unchanged(run, facts, digests(out, records))
-    _train_one(
-        out,
-        place,
-        member,
-        records,
-        settings=run.settings(),
-        facts=facts,
-        device=device,
-        save_every=save_every,
-        wandb=wandb,
-        report=report,
-    )
+    return facts, records
 
 
 def _train_one(
     out: Path,
-    run: Run,
+    outer: Run,
     member: Member,
-    records: Records,
+    manner: Manner,
     *,
-    settings: TrainSettings,
     facts: Mapping[str, Any],
-    device: str,
-    save_every: float,
-    wandb: str | None,
-    report: Report | None,
+    records: Records,
 ) -> None:
-    place = accelerator(device, settings.optim.precision, thaws=settings.model.freeze_epochs > 0)
-
-    outer = run.name.split("/")[0]
+    run, settings, report = member.run(outer), outer.settings(), manner.report
+    thaws = settings.model.freeze_epochs > 0
+    place = accelerator(manner.device, settings.optim.precision, thaws=thaws)
 
     def decoded(done: int, total: int) -> None:
         if report is not None:
-            report(Progress(outer, member.name, "crops", done, total))
+            report(Progress(outer.name.split("/")[0], member.name, "crops", done, total))
 
     job = make_job(
         out,
@@ -161,7 +137,14 @@ def _train_one(
         begins = {name: run.facts()[name] for name in _BEGINS if begun and name in run.facts()}
         run.write_facts({**facts, **own, **_job_facts(job, place), **begins})
     place.wait_for_everyone()
-    end = train(job, place, warm_start=warm, save_every=save_every, wandb=wandb, report=report)
+    end = train(
+        job,
+        place,
+        warm_start=warm,
+        save_every=manner.save_every,
+        wandb=manner.wandb,
+        report=report,
+    )
     finish(job, place, end, report)
     place.wait_for_everyone()
     place.free_memory()

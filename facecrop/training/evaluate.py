@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from facecrop.labels.ages import OFFICIAL
-from facecrop.training.answers import Said
+from facecrop.training.answer import record_loss
+from facecrop.training.answer_tables import Said
 from facecrop.training.augment import normalise
 from facecrop.training.hardware import Ranks, autocast
 from facecrop.training.job import Job
 from facecrop.training.metrics import Scores, evaluate
 from facecrop.training.models.network import Model
-from facecrop.training.task import record_loss
 from facecrop.training.views import View, as_they_are
 
 Rows = NDArray[np.int64]

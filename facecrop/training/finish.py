@@ -6,7 +6,7 @@ import pyarrow as pa
 from accelerate import Accelerator
 
 from facecrop.index import read_table, write_table
-from facecrop.training.answers import prediction_table
+from facecrop.training.answer_tables import prediction_table
 from facecrop.training.curves import draw_confusion, draw_curves
 from facecrop.training.evaluate import Judge
 from facecrop.training.hardware import Ranks, repeatable

@@ -79,11 +79,6 @@ class Job:
         """By axis and `joint`, (N,) int64: the classes of the active policy, -1 where unknown."""
         return self.task.truth(self.records.labels)
 
-    @cached_property
-    def official_truth(self) -> dict[str, Tensor]:
-        """The same with the official bins of age."""
-        return self.task.truth(self.records.labels, official=True)
-
 
 def make_job(
     out: Path,

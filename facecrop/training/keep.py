@@ -8,7 +8,7 @@ import pyarrow as pa
 from torch import Tensor
 
 from facecrop.index import write_table
-from facecrop.training.answers import Said, epoch_table
+from facecrop.training.answer_tables import Said, epoch_table
 from facecrop.training.curves import draw_curves
 from facecrop.training.events import Events
 from facecrop.training.job import Job

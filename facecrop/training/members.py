@@ -3,14 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from facecrop.errors import ConfigError
 from facecrop.training.records import Fold, Records, folds
 from facecrop.training.runs import Run, open_run
 from facecrop.training.settings import TrainSettings
-from facecrop.training.state import Checkpoints, read_checkpoint
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ def fold_of(records: Records, number: int) -> Fold:
 
 def warm_weights(
     out: Path, settings: TrainSettings, records: Records, member: Member
-) -> Mapping[str, Tensor] | None:
+) -> "Mapping[str, Tensor] | None":
     """Read the weights that a training starts from, if it starts from another run's.
 
     Raises:
@@ -98,6 +99,8 @@ def warm_weights(
     name = settings.model.warm_start
     if name is None:
         return None
+    from facecrop.training.state import Checkpoints, read_checkpoint  # noqa: PLC0415 - torch
+
     run = open_run(out, name)
     if not run.begun:
         raise ConfigError(

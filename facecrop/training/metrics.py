@@ -15,8 +15,9 @@ from torch import Tensor
 from torchmetrics.functional.classification import multiclass_calibration_error
 
 from facecrop.labels.ages import OFFICIAL
+from facecrop.training.answer import Answer, record_loss
 from facecrop.training.pool import pool
-from facecrop.training.task import JOINT, Answer, Task, ages_of, record_loss
+from facecrop.training.task import JOINT, Task, ages_of
 
 BINS = 15
 """Of the calibration error, as in Guo et al. 2017."""

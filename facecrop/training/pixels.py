@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from facecrop.engines.cores import usable_cores
 from facecrop.errors import StoreError
 from facecrop.images.codec import DECODE_VERSION
 from facecrop.index import write_atomic
@@ -125,7 +126,7 @@ def open_pixels(
         with building(folder):
             found = _mapped(file, center_crop)  # somebody else may have built it meanwhile
             if found is None:
-                threads = workers or len(os.sched_getaffinity(0))
+                threads = workers or len(usable_cores())
                 job = _Build(out, images, digests, size, center_crop, threads)
                 write_atomic(file, lambda temporary: job.write(temporary, facts_file(file), report))
                 found = _mapped(file, center_crop)

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from facecrop.training.task import Answer
+from facecrop.training.answer import Answer
 
 _PER_PICTURE = "mask"
 """A person takes the mask off; gender and age are the same in all of their pictures."""

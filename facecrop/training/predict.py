@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from facecrop.errors import ConfigError, TableError
 from facecrop.index import Status
 from facecrop.labels.ages import OFFICIAL
+from facecrop.labels.space import WORDS
+from facecrop.training.answer import Answer
 from facecrop.training.crops import Size, as_input, read_crop
 from facecrop.training.pool import pool
-from facecrop.training.predictions import WORDS, Floats, Ints, Predictions
-from facecrop.training.task import JOINT, Answer
+from facecrop.training.predictions import Floats, Ints, Predictions
+from facecrop.training.task import JOINT
 from facecrop.training.trained import Trained, predict_rows
 from facecrop.training.vote import vote
 

@@ -19,9 +19,9 @@ import pyarrow.parquet as pq
 
 from facecrop.errors import ConfigError, StoreError, TableError
 from facecrop.index import write_atomic, write_table
-from facecrop.labels.space import MASK_TASK, LabelSpace
+from facecrop.labels.space import MASK_TASK, WORDS, LabelSpace
+from facecrop.storage import is_remote
 from facecrop.training.predictions import (
-    WORDS,
     Floats,
     Ints,
     Predictions,
@@ -128,7 +128,7 @@ def write_rows(table: pa.Table, file: Path) -> None:
         StoreError: It cannot be written.
     """
     kind = table_kind(file)
-    if not file.parent.is_dir():
+    if not is_remote(file) and not file.parent.is_dir():
         raise StoreError(f"{file} cannot be written: there is no folder {str(file.parent)!r}")
     if kind == "parquet":
         write_table(table, file)

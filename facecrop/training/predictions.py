@@ -7,10 +7,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from facecrop.labels.space import MASK_TASK, LabelSpace
-
-WORDS = dict(MASK_TASK.axes)
-"""The labels there are, and their words."""
+from facecrop.labels.space import MASK_TASK, WORDS, LabelSpace
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

@@ -10,25 +10,15 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from facecrop.errors import TableError
-from facecrop.index import (
-    AGE_GROUPS,
-    GENDERS,
-    INDEX_FILE,
-    LABELS_FILE,
-    MASKS,
-    Status,
-    read_table,
-)
+from facecrop.index import INDEX_FILE, LABELS_FILE, Status, read_table
 from facecrop.labels.ages import OFFICIAL, AgePolicy, active_policy
 from facecrop.labels.certificate import read_split, refuse_pending, verify_split
 from facecrop.labels.current import AGE_POLICY, index_batches, labels_of
 from facecrop.labels.history import read_history
 from facecrop.labels.overrides import resolve
+from facecrop.labels.space import WORDS
 from facecrop.labels.splits import SplitSettings
 from facecrop.training.regions import REGION_COLUMNS, regions_of
-
-WORDS = {"mask": MASKS, "gender": GENDERS, "age_group": AGE_GROUPS}
-"""The words of each axis, in the order of their classes."""
 
 Rows = NDArray[np.int64]
 
@@ -90,11 +80,6 @@ class Records:
     def classes(self) -> dict[str, Rows]:
         """(N,) each record's class on every axis of `WORDS`, -1 where it is unknown."""
         return {axis: class_numbers(self.labels[axis], words) for axis, words in WORDS.items()}
-
-    @property
-    def official_classes(self) -> Rows:
-        """(N,) each record's age group by the official bins, -1 where it is unknown."""
-        return class_numbers(self.labels["official_group"], AGE_GROUPS)
 
     @property
     def axes(self) -> tuple[str, ...]:

@@ -44,8 +44,8 @@ def regions_of(index: pa.Table, out: Path) -> Boxes:
         (N, 2, 4) float32: eyes and face, x0, y0, x1, y1 as fractions of the crop, cut off at its
         border; nan where unknown or outside.
     """
-    face, eyes, crops = (_matrix(index, names) for names in (_FACE, _EYES, _CROP))
-    rotations = np.nan_to_num(_matrix(index, ["rotation"])[:, 0])
+    face, eyes, crops = (matrix_of(index, names) for names in (_FACE, _EYES, _CROP))
+    rotations = np.nan_to_num(matrix_of(index, ["rotation"])[:, 0])
     aspect = _extent(crops)
     eye_points = points_in_crops(eyes.reshape(-1, 2, 2), crops, rotations)
     apart = np.linalg.norm((eye_points[:, 0] - eye_points[:, 1]) * aspect, axis=1)
@@ -66,10 +66,10 @@ def boxes_in_crops(index: pa.Table, things: Sequence[str], out: Path) -> Boxes:
     Returns:
         (N, len(things), 4) float32, as `regions_of`.
     """
-    crops = _matrix(index, _CROP)
-    rotations = np.nan_to_num(_matrix(index, ["rotation"])[:, 0])
+    crops = matrix_of(index, _CROP)
+    rotations = np.nan_to_num(matrix_of(index, ["rotation"])[:, 0])
     found = [
-        _followed(_matrix(index, [f"{thing}_{side}" for side in _SIDES]), crops, rotations)
+        _followed(matrix_of(index, [f"{thing}_{side}" for side in _SIDES]), crops, rotations)
         for thing in things
     ]
     return clipped(padded(np.stack(found, axis=1), _extent(crops), out).astype(np.float32))
@@ -77,8 +77,8 @@ def boxes_in_crops(index: pa.Table, things: Sequence[str], out: Path) -> Boxes:
 
 def boxes_in_sources(index: pa.Table, things: Sequence[str]) -> Boxes:
     """Return boxes of the index as fractions of the upright sources, as `boxes_in_crops`."""
-    sides = np.tile(_matrix(index, ["width", "height"]), 2)[:, None]
-    boxes = [_matrix(index, [f"{thing}_{side}" for side in _SIDES]) for thing in things]
+    sides = np.tile(matrix_of(index, ["width", "height"]), 2)[:, None]
+    boxes = [matrix_of(index, [f"{thing}_{side}" for side in _SIDES]) for thing in things]
     return clipped((np.stack(boxes, axis=1) / sides).astype(np.float32))
 
 
@@ -145,7 +145,7 @@ def _extent(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
     return boxes[:, 2:] - boxes[:, :2]
 
 
-def _matrix(index: pa.Table, names: list[str]) -> NDArray[np.float64]:
+def matrix_of(index: pa.Table, names: list[str]) -> NDArray[np.float64]:
     """Return columns side by side, (N, len(names)) float64, nan where they are null."""
     columns = [index[name].cast(pa.float64()).to_numpy() for name in names]
     return np.stack([np.asarray(column, np.float64) for column in columns], axis=1)

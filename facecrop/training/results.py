@@ -9,10 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from facecrop.labels.space import LabelSpace
+from facecrop.labels.space import WORDS, LabelSpace
 from facecrop.training.intervals import interval
 from facecrop.training.metrics import accuracy, confusion, macro_f1
-from facecrop.training.records import WORDS
 
 
 def space_of_table(table: pa.Table) -> LabelSpace:

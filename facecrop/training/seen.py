@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from facecrop.training.answers import Said
+from facecrop.training.answer_tables import Said
 from facecrop.training.evaluate import Judge
 from facecrop.training.job import Job
 from facecrop.training.learner import Shown

@@ -13,13 +13,14 @@ from torch import Tensor
 from facecrop.config import validate
 from facecrop.errors import ConfigError, TableError
 from facecrop.labels.ages import AgePolicy
+from facecrop.training.answer import Answer
 from facecrop.training.evaluate import forward
 from facecrop.training.models.build import build_model
 from facecrop.training.models.network import Model
 from facecrop.training.runs import Run
 from facecrop.training.settings import TrainSettings
 from facecrop.training.state import Checkpoints, read_checkpoint
-from facecrop.training.task import Answer, Task
+from facecrop.training.task import Task
 from facecrop.training.views import mean, views
 
 
@@ -146,8 +147,9 @@ def predict_rows(
                 precision=trained.settings.optim.precision,
             )
         )
+        answered = mean(logits)
         for output, parts in said.items():
-            parts.append(mean(logits)[output].cpu())
+            parts.append(answered[output].cpu())
     return {
         output: torch.cat(parts) if parts else torch.zeros(0, trained.task.outputs[output])
         for output, parts in said.items()

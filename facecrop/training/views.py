@@ -60,9 +60,9 @@ def views(names: Sequence[str]) -> tuple[View, ...]:
     """Return the pictures as they are, then what each name adds.
 
     Args:
-        names: From `TTA`.
+        names: From `TTA`; one that is given twice adds its views once.
     """
-    return (as_they_are, *(view for name in names for view in TTA[name]))
+    return (as_they_are, *(view for name in dict.fromkeys(names) for view in TTA[name]))
 
 
 def mean(logits: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:

@@ -7,8 +7,8 @@ from typing import Literal
 import numpy as np
 
 from facecrop.errors import ConfigError, TableError
+from facecrop.labels.space import WORDS
 from facecrop.training.predictions import (
-    WORDS,
     Floats,
     Predictions,
     product,

@@ -1,18 +1,10 @@
-"""A browser, and the review page of one dataset in it, for all tests that want to look."""
+"""The review page of one dataset in a browser, for all tests that want to look."""
 
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    from browsers import launched  # noqa: PLC0415 - needs playwright
-
-    with launched() as one:
-        yield one
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from browsers import Watched
 from review_dataset import (
     HOSTILE,
     a_dataset,
@@ -36,28 +37,16 @@ def findings() -> list[Any]:
     ]  # fmt: skip
 
 
-class Visit:
-    """An open page, and everything that it should not have done."""
+class Visit(Watched):
+    """An open review page, and what it asked for."""
 
     def __init__(self, browser: Any, address: str, **options: Any) -> None:
-        self.context = browser.new_context(
-            **{"viewport": {"width": 1280, "height": 800}, "accept_downloads": True} | options
-        )
-        self.context.set_default_timeout(10_000)
-        self.page = self.context.new_page()
-        self.faults: list[str] = []
+        super().__init__(browser, **options)
         self.requests: list[str] = []
-        self.page.on("console", lambda one: self.faults.append(one.text))
-        self.page.on("pageerror", lambda one: self.faults.append(str(one)))
-        self.page.on("dialog", self._alerted)
         self.page.on("request", lambda one: self.requests.append(one.url))
         self.address = address
         self.page.goto(address)
         self.ready()
-
-    def _alerted(self, dialog: Any) -> None:
-        self.faults.append(f"alert: {dialog.message}")
-        dialog.dismiss()
 
     def ready(self) -> None:
         if self.page.evaluate("!document.querySelector('noscript p')"):

@@ -113,6 +113,7 @@ def test_what_would_be_passed_over_in_silence_is_refused(
         ["--reason", "lost"],
         ["--withdraw", "all", "--reason", "found again"],
         ["--repeats", "2"],
+        ["--address", "auto"],
     ],
     ids=" ".join,
 )

@@ -1,7 +1,5 @@
 """Faces are compared by a real ONNX file that OpenCV runs: it tells people by their colours."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from facecrop.checks.faces import SIDE, align, find_recogniser
 from facecrop.checks.material import Material
 from facecrop.engines.each import Calls, InWorkers
-from facecrop.engines.local import LocalEngine, Pool
+from facecrop.engines.local import LocalEngine
 from facecrop.errors import WeightsError
 from facecrop.images.frames import Image
 
@@ -106,16 +104,8 @@ def test_other_processes_see_the_same_faces(tmp_path: Path, recogniser: Path) ->
     people = names(2)
     out = photographed(tmp_path / "out", people, {})
 
-    @contextmanager
-    def worker() -> Iterator[Pool]:
-        pool = Pool(LocalEngine(workers=1), Calls)
-        try:
-            yield pool
-        finally:
-            pool.close()
-
     here = Material(out, recogniser=recogniser).faces
-    with InWorkers(worker) as each:
+    with InWorkers(lambda: LocalEngine(workers=1).crew(Calls)) as each:
         afar = Material(out, recogniser=recogniser, each=each).faces
     assert np.isfinite(here).all()
     assert here.tobytes() == afar.tobytes()

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browsers import api, colours_of, contrast, launched, luminance, needs_browser
+from browsers import Watched, api, colours_of, contrast, luminance, needs_browser
 from drawn_dataset import HOSTILE, a_dataset, a_fallback, a_reject, a_row
 
 from facecrop.commands.contact.command import write_contact
@@ -15,12 +15,6 @@ from facecrop.images.codec import Limits
 pytestmark = needs_browser
 
 OK, FALLBACKS, NO_FACE = 30, 60, 25
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with launched() as one:
-        yield one
 
 
 @pytest.fixture(scope="module")
@@ -43,24 +37,14 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 TOTAL = OK + FALLBACKS + NO_FACE + 4
 
 
-class Visit:
-    """An open page, and everything that it should not have done."""
+class Visit(Watched):
+    """An open sheet, which should not ask for anything."""
 
     def __init__(self, browser: Any, file: Path, **options: Any) -> None:
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}} | options)
-        context.set_default_timeout(10_000)
-        self.page = context.new_page()
-        self.faults: list[str] = []
-        self.page.on("console", lambda one: self.faults.append(one.text))
-        self.page.on("pageerror", lambda one: self.faults.append(str(one)))
-        self.page.on("dialog", self._alerted)
+        super().__init__(browser, **options)
         self.page.on("request", self._asked)
         self.address = file.as_uri()
         self.page.goto(self.address)
-
-    def _alerted(self, dialog: Any) -> None:
-        self.faults.append(f"alert: {dialog.message}")
-        dialog.dismiss()
 
     def _asked(self, request: Any) -> None:
         if not request.url.startswith(("data:", self.address)):

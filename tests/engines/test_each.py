@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,14 +13,9 @@ from facecrop.engines.local import LocalEngine, Pool
 from facecrop.errors import DeviceError
 
 
-@contextmanager
-def pool() -> Iterator[Pool]:
+def pool() -> AbstractContextManager[Pool]:
     """Two workers of this machine that call what they are given."""
-    pool = Pool(LocalEngine(workers=2), Calls)
-    try:
-        yield pool
-    finally:
-        pool.close()
+    return LocalEngine(workers=2).crew(Calls)
 
 
 @pytest.fixture(params=["threads", "workers"])

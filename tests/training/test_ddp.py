@@ -53,17 +53,11 @@ def without_norm(**optim: Any) -> TrainSettings:
     )
 
 
-def launched(
-    launcher: str, dataset: Path, settings: TrainSettings, *arguments: str
-) -> subprocess.CompletedProcess[str]:
+def launched(launcher: str, dataset: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Train by two processes on the CPU, each with one thread."""
-    preset = dataset.parent / "preset.toml"
-    data = plain(settings)
-    assert isinstance(data, dict)
-    preset.write_text("# for a test\n" + toml_text(data))
     command = [
         sys.executable, *LAUNCHERS[launcher], "facecrop", "train", str(dataset),
-        "--preset", str(preset), "--device", "cpu", *arguments,
+        "--device", "cpu", *arguments,
     ]  # fmt: skip
     return subprocess.run(
         command,
@@ -75,12 +69,21 @@ def launched(
     )
 
 
+def preset(dataset: Path, settings: TrainSettings) -> tuple[str, str]:
+    """The option that begins with settings."""
+    file = dataset.parent / "preset.toml"
+    data = plain(settings)
+    assert isinstance(data, dict)
+    file.write_text("# for a test\n" + toml_text(data))
+    return "--preset", str(file)
+
+
 @pytest.mark.parametrize("launcher", LAUNCHERS)
 def test_two_processes_train_a_net_without_batch_norm_as_one_does(
     dataset: Path, launcher: str
 ) -> None:
     one = trained(dataset, without_norm(), name="one").run
-    said = launched(launcher, dataset, without_norm(), "--name", "two")
+    said = launched(launcher, dataset, *preset(dataset, without_norm()), "--name", "two")
     assert said.returncode == 0, said.stderr
     assert said.stdout.count("look at it") == 1, "only one of them speaks"
     two = dataset / "runs" / "two"
@@ -106,18 +109,7 @@ def test_two_processes_judge_a_checkpoint_as_one_does(dataset: Path) -> None:
     result = Run(one).result()
     (one / "result.json").unlink()
     (one / "predictions.parquet").unlink()
-    command = [
-        sys.executable, *LAUNCHERS["torchrun"], "facecrop", "train", str(dataset),
-        "--resume", "one", "--device", "cpu",
-    ]  # fmt: skip
-    said = subprocess.run(
-        command,
-        env=environment(OMP_NUM_THREADS="1", GLOO_SOCKET_IFNAME="lo"),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=240,
-    )
+    said = launched("torchrun", dataset, "--resume", "one")
     assert said.returncode == 0, said.stderr
     after = pq.read_table(one / "predictions.parquet")
     assert _differing(before, after) == []
@@ -127,7 +119,7 @@ def test_two_processes_judge_a_checkpoint_as_one_does(dataset: Path) -> None:
 def test_two_processes_train_a_net_with_batch_norm_to_one_set_of_weights(dataset: Path) -> None:
     """Batch statistics are each process's own, so the weights are others than one process's."""
     settings = tiny(optim={"epochs": 2}, select={"last": True})
-    said = launched("torchrun", dataset, settings, "--name", "two")
+    said = launched("torchrun", dataset, *preset(dataset, settings), "--name", "two")
     assert said.returncode == 0, said.stderr
     run = dataset / "runs" / "two"
     assert furthest(weights(run), best(run)["weights"]) == 0.0
@@ -136,7 +128,7 @@ def test_two_processes_train_a_net_with_batch_norm_to_one_set_of_weights(dataset
 
 
 def test_a_mistake_ends_all_processes_with_its_message(dataset: Path) -> None:
-    said = launched("torchrun", dataset, tiny(), "--folds", "7")
+    said = launched("torchrun", dataset, *preset(dataset, tiny()), "--folds", "7")
     assert said.returncode != 0
     assert "error: --folds must be 0 with this split" in said.stderr
     ours = [line for line in said.stderr.splitlines() if 'File "' in line and "facecrop/" in line]

@@ -5,8 +5,8 @@ import pytest
 import torch
 from made_tasks import AXES, a_task, what_a_net_says
 
+from facecrop.training.answer import Answer
 from facecrop.training.pool import pool
-from facecrop.training.task import Answer
 
 
 def an_answer(heads: str = "one-way", records: int = 6, seed: int = 0) -> Answer:

@@ -4,9 +4,9 @@ import numpy as np
 import torch
 
 from facecrop.labels.space import MASK_TASK, LabelSpace
+from facecrop.training.answer import Answer
 from facecrop.training.predict import Said, everybody, prior_of, together
 from facecrop.training.predictions import marginals, space_of
-from facecrop.training.task import Answer
 
 CLASSES = len(MASK_TASK)
 

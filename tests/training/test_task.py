@@ -11,8 +11,9 @@ from torch.nn import functional
 from facecrop.errors import ConfigError
 from facecrop.labels.ages import OFFICIAL, AgePolicy
 from facecrop.labels.space import MASK_TASK
+from facecrop.training.answer import record_loss
 from facecrop.training.settings import TrainSettings
-from facecrop.training.task import Task, record_loss
+from facecrop.training.task import Task
 
 years = pytest.mark.parametrize("age", HOW_AGE_IS_LEARNT)
 

@@ -41,6 +41,7 @@ def test_the_pictures_as_they_are_come_first_and_each_name_adds_its_own() -> Non
     assert views(()) == (as_they_are,)
     assert np.array_equal(as_they_are(shown), shown)
     assert len(views(("flip", "shake"))) == 10
+    assert views(("flip", "flip")) == views(("flip",))
     assert np.array_equal(mirrored(mirrored(shown)), shown)
 
 

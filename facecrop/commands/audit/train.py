@@ -57,9 +57,9 @@ def train_for_audit(
     Raises:
         FacecropError: Something the user can mend; what was trained until then is kept.
     """
+    out = local(out)  # before what takes seconds to import
     from facecrop.commands.train.command import train  # noqa: PLC0415 - torch, only when asked
 
-    out = local(out)
     return train(
         out,
         preset=PRESET if preset is None else preset,
@@ -103,10 +103,10 @@ def train_without(
     Raises:
         FacecropError: Something the user can mend; the recipe may have looked for no faces.
     """
+    out = local(out)  # before what takes seconds to import
     from facecrop.commands.train.command import train  # noqa: PLC0415 - torch, only when asked
     from facecrop.training.runs import free_name  # noqa: PLC0415 - likewise
 
-    out = local(out)
     return train(
         out,
         preset=PRESET,

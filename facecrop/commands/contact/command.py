@@ -38,6 +38,7 @@ from facecrop.index import (
     write_atomic,
 )
 from facecrop.storage import read_range
+from facecrop.tables import files_of
 
 _VERSION = 1
 """Raised when the same index gives another page or picture and the templates stay the same."""
@@ -227,8 +228,7 @@ def _recipe_name(out: Path) -> str:
 
 def _key(index: Path, settings: str) -> str:
     """Return what identifies a page: the bytes of the index, the templates and the settings."""
-    tables = sorted(index.rglob("*.parquet")) if index.is_dir() else [index]
-    digests = list(map(_digest, [*tables, *sorted(_TEMPLATES.glob("contact.*"))]))
+    digests = list(map(_digest, [*files_of(index), *sorted(_TEMPLATES.glob("contact.*"))]))
     return sha256(" ".join([settings, *digests]).encode()).hexdigest()
 
 

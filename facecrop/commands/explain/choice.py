@@ -58,8 +58,8 @@ def losses_of(
 
 
 def _losses_now(trained: "Trained", dataset: Path, index: pa.Table) -> NDArray[np.float64]:
+    from facecrop.training.answer import record_loss  # noqa: PLC0415 - likewise
     from facecrop.training.predict import say  # noqa: PLC0415 - torch
-    from facecrop.training.task import record_loss  # noqa: PLC0415 - likewise
 
     labels = read_table(dataset / LABELS_FILE)
     rows = pc.index_in(index["path"], value_set=labels["path"].combine_chunks())

@@ -24,9 +24,10 @@ from facecrop.commands.train.command import check_installed
 from facecrop.errors import ConfigError, StoreError
 from facecrop.images.codec import encode
 from facecrop.index import LABELS_FILE, read_table, write_atomic
+from facecrop.labels.space import WORDS
 from facecrop.registry import no_such
+from facecrop.storage import local
 from facecrop.training.prediction_files import write_rows
-from facecrop.training.predictions import WORDS
 
 if TYPE_CHECKING:
     from facecrop.training.explain.looking import Looked
@@ -107,17 +108,18 @@ def explain(
     Raises:
         FacecropError: Something the user can mend.
     """
+    run, data = local(run), None if data is None else local(data)
     check_installed()
     from facecrop.training.explain.gradcam import questions  # noqa: PLC0415 - torch
     from facecrop.training.hardware import resolve_device  # noqa: PLC0415 - likewise
     from facecrop.training.trained import load_run  # noqa: PLC0415 - likewise
 
-    trained = load_run(Path(run), resolve_device(device))
+    trained = load_run(run, resolve_device(device))
     known = questions(trained.task)
     if unknown := [label for label in labels if label not in known]:
         raise no_such("label to explain", unknown[0], list(known))
     asked = tuple(labels) or trained.task.axes
-    dataset = own_dataset(trained.run) if data is None else Path(data)
+    dataset = own_dataset(trained.run) if data is None else data
     index = with_crops(dataset)
     losses = losses_of(trained, dataset, index, own=data is None)
     shown = named(records, index, dataset) if records else most_wrong(losses, wrong)
@@ -128,7 +130,7 @@ def explain(
     view = _View(trained, dataset, index.take(pa.array(rows)), asked, batch_size)
     looked = dict(zip(rows, view.looked(report), strict=True))
     place = {row: number for number, row in enumerate(rows)}
-    out = _folder(out or Path(run) / "explain")
+    out = _folder(out or run / "explain")
     if shown:
         _write_png(view.sheet([place[row] for row in shown], [looked[row] for row in shown]), out)
     paths = index["path"].to_pylist()

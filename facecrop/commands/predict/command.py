@@ -1,6 +1,5 @@
 """Predict mask, gender and age group of new pictures with trained models."""
 
-import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,11 +12,12 @@ from numpy.typing import NDArray
 
 from facecrop.commands.predict.crops import Report, competition_folder, crops, shared_card
 from facecrop.commands.train.command import check_installed
+from facecrop.engines.cores import usable_cores
 from facecrop.errors import ConfigError
 from facecrop.index import INDEX_FILE, Status, read_table
 from facecrop.labels.certificate import refuse_pending
 from facecrop.registry import no_such
-from facecrop.storage import local
+from facecrop.storage import is_remote, local
 from facecrop.training.prediction_files import table_kind, write_predictions
 from facecrop.training.predictions import Predictions
 from facecrop.training.runs import Run
@@ -105,6 +105,7 @@ def predict(
     Raises:
         FacecropError: Something the user can mend; no file is written.
     """
+    data, folders = local(data), [local(run) for run in runs]
     check_installed()
     from facecrop.training.hardware import resolve_device  # noqa: PLC0415 - torch
     from facecrop.training.views import TTA  # noqa: PLC0415 - likewise
@@ -114,13 +115,13 @@ def predict(
         raise no_such("test-time augmentation", unknown[0], [*TTA, "none (alone)"])
     if bins not in BINS:
         raise no_such("kind of bins", bins, list(BINS))
-    data, layout = competition_folder(local(data), layout)
+    data, layout = competition_folder(data, layout)
     ids = _asked(data, info) if submission is not None else None
-    members = [member for run in runs for member in Run(local(run)).members()]
+    members = [member for run in folders for member in Run(run).members()]
     if not members:
         raise ConfigError("predict needs at least one run")
     card = shared_card(members)
-    cores = workers or len(os.sched_getaffinity(0))
+    cores = workers or len(usable_cores())
     place = resolve_device(device)
     with crops(
         data,
@@ -230,7 +231,7 @@ def _check_files(out: Path | None, submission: Path | None) -> None:
         raise ConfigError("nothing to write: give --out FILE, --submission FILE, or both")
     for file in files:
         table_kind(file)
-        if not file.parent.is_dir():
+        if not is_remote(file) and not file.parent.is_dir():
             raise ConfigError(f"{file}: there is no folder {str(file.parent)!r}")
 
 

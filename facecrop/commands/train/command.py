@@ -116,7 +116,7 @@ def train(
     check_engine(engine, address)
     check_installed()
     from facecrop.training import hardware  # noqa: PLC0415 - needs torch
-    from facecrop.training.conduct import conduct  # noqa: PLC0415 - likewise
+    from facecrop.training.conduct import Manner, conduct  # noqa: PLC0415 - likewise
 
     if engine == "ray":
         _check_several(out, folds, repeats, resume)
@@ -141,14 +141,12 @@ def train(
         )
 
     run = open_run(out, hardware.by_first(kind, begun))
-    elsewhere = None
+    manner, elsewhere = Manner(kind, save_every, wandb, report), None
     if engine == "ray":
         from facecrop.commands.train.ray import OnRay  # noqa: PLC0415 - an extra, slow to import
 
-        elsewhere = OnRay(out, run, kind, save_every, wandb, report, address)
-    result, warnings = conduct(
-        out, run, kind, save_every=save_every, wandb=wandb, report=report, elsewhere=elsewhere
-    )
+        elsewhere = OnRay(out, run, manner, address)
+    result, warnings = conduct(out, run, manner, elsewhere)
     if hardware.is_first():
         for one in dict.fromkeys([*run.members(), run]):
             write_run_page(one)

@@ -7,14 +7,19 @@ as it would here, because sums depend on how they are split; so the predictions 
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from facecrop.commands.node import check_alike, check_seen
-from facecrop.engines.cluster import connected  # before Ray: it says what to do without
-from facecrop.errors import DeviceError, FacecropError, WorkerError
-from facecrop.training.conduct import train_member
+from facecrop.engines.cluster import (
+    TRIES,
+    connected,
+    lines,
+    lost,
+)  # before Ray: it says what to do without
+from facecrop.errors import DeviceError, FacecropError
+from facecrop.training.conduct import Manner, train_member
 from facecrop.training.hardware import get_threads, use_threads
 from facecrop.training.members import Member
 from facecrop.training.runs import Run, locked, versions
@@ -25,10 +30,8 @@ from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 if TYPE_CHECKING:
-    from facecrop.training.progress import Progress, Report
+    from facecrop.training.progress import Progress
 
-_TRIES = 3
-"""How often a training whose process was lost is gone on with."""
 _TICK_S = 0.5
 """How often it is asked how far the trainings are."""
 
@@ -40,19 +43,13 @@ class OnRay:
     Args:
         out: The dataset.
         run: That they belong to.
-        device: `cpu` or `cuda`: each training gets so many CPUs as it has threads, or a GPU.
-        save_every: As in `train`.
-        wandb: Likewise.
-        report: Likewise.
+        manner: How they are trained: on a CPU each gets so many CPUs as it has threads, else a GPU.
         address: Of the cluster; None for a Ray of our own, unless RAY_ADDRESS names one.
     """
 
     out: Path
     run: Run
-    device: str
-    save_every: float
-    wandb: str | None
-    report: "Report | None"
+    manner: Manner
     address: str | None
 
     def __call__(self, members: Sequence[Member]) -> None:
@@ -64,18 +61,16 @@ class OnRay:
         """
         if not members:
             return
-        gpus = 0 if self.device == "cpu" else None
+        gpus = 0 if self.manner.device == "cpu" else None
         with connected(self.address, None, gpus):
-            trained = ray.remote(max_retries=_TRIES, **self._share())(_train)
+            trained = ray.remote(max_retries=TRIES, **self._share())(_train)
             post = _postbox()
             out = self.out.resolve()
             order = _Order(
                 out,
                 Run(out / self.run.folder.relative_to(self.out)),
-                self.device,
+                replace(self.manner, report=None),
                 get_threads(),
-                self.save_every,
-                self.wandb,
                 versions(),
             )
             open_tasks = [trained.remote(order, member, post) for member in members]
@@ -89,7 +84,7 @@ class OnRay:
     def _share(self) -> dict[str, float]:
         """Return what of a machine one training gets."""
         machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        if self.device == "cuda":
+        if self.manner.device == "cuda":
             if not any(machine.get("GPU") for machine in machines):
                 raise DeviceError("no machine of the Ray cluster has a GPU; use --device cpu")
             return {"num_cpus": 1, "num_gpus": 1}
@@ -108,25 +103,24 @@ class OnRay:
                     mend = error.cause if isinstance(error.cause, FacecropError) else error
                     raise mend from None
                 except RayError as error:
-                    raise WorkerError(_why_lost(error)) from None
+                    said = (lines(error) or ["no word of why"])[0]
+                    raise lost("a training", said, "enough memory") from None
         self._tell(post)
 
     def _tell(self, post: Any) -> None:
         for progress in ray.get(post.take.remote()):
-            if self.report is not None:
-                self.report(progress)
+            if self.manner.report is not None:
+                self.manner.report(progress)
 
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """What all trainings of a run have in common."""
+    """What all trainings of a run have in common; `report` of the manner is each one's own."""
 
     out: Path
     run: Run
-    device: str
+    manner: Manner
     threads: int
-    save_every: float
-    wandb: str | None
     expected: Mapping[str, str]
 
 
@@ -140,15 +134,7 @@ def _train(order: _Order, member: Member, post: Any) -> None:
         post.put.remote(progress)
 
     with locked(member.run(order.run)):
-        train_member(
-            order.out,
-            order.run,
-            member,
-            order.device,
-            save_every=order.save_every,
-            wandb=order.wandb,
-            report=report,
-        )
+        train_member(order.out, order.run, member, replace(order.manner, report=report))
 
 
 class _Postbox:
@@ -170,11 +156,3 @@ class _Postbox:
 def _postbox() -> Any:
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     return ray.remote(num_cpus=0, scheduling_strategy=here)(_Postbox).remote()
-
-
-def _why_lost(error: Exception) -> str:
-    said = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (
-        f"a training was lost {_TRIES + 1} times on Ray: {said[0] if said else 'no word of why'}; "
-        "every machine needs the same Python, facecrop in the same version, and enough memory"
-    )

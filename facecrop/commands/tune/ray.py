@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 from facecrop.commands.train.begin import default_split, read_preset
 from facecrop.commands.tune.study import Attempt, GivenUpError, draw, falls_behind, name_run
-from facecrop.engines.cluster import connected
-from facecrop.errors import FacecropError, MissingExtraError, WorkerError
+from facecrop.engines.cluster import TRIES, connected, lines, lost
+from facecrop.engines.cores import usable_cores
+from facecrop.errors import FacecropError, MissingExtraError
 from facecrop.training.settings.space import Space
 
 try:
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
 
     from facecrop.training.progress import Progress, Report
 
-_TRIES = 3
-"""How often a trial whose worker was lost is gone on with."""
 _ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",  # the other one is never silent
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # settings may name files
@@ -83,7 +82,7 @@ class OnRay:
         for name, value in _ENVIRONMENT.items():
             os.environ.setdefault(name, value)
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # a lost worker is no page of text
-        cpus = max(workers or 1, len(os.sched_getaffinity(0)))
+        cpus = max(workers or 1, len(usable_cores()))
         gpus = 0 if self._attempt.device == "cpu" else None
         runs = self._attempt.out.resolve() / "runs"
         with (
@@ -105,7 +104,7 @@ class OnRay:
                     name="trials",
                     storage_path=folder,
                     stop=_Listening(self),
-                    failure_config=tune.FailureConfig(max_failures=_TRIES),
+                    failure_config=tune.FailureConfig(max_failures=TRIES),
                     verbose=0,
                 ),
             )
@@ -248,9 +247,5 @@ def _why(errors: Sequence[Exception]) -> Exception:
     )
     if bug is not None:
         return bug
-    lines = [line.strip() for error in errors for line in str(error).splitlines() if line.strip()]
-    said = lines[-1] if lines else "its worker was lost"
-    return WorkerError(
-        f"a trial has failed {_TRIES + 1} times on Ray: {said}; every machine needs the same "
-        "Python, facecrop in the same version, and the dataset under the same path"
-    )
+    said = [line for error in errors for line in lines(error)] or ["no word of why"]
+    return lost("a trial", said[-1], "the dataset under the same path")

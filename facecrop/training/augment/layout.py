@@ -1,6 +1,6 @@
 """Pictures in memory: channels last, as OpenCV wants them, while torch speaks of (N, 3, H, W)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -58,11 +58,6 @@ def each(images: Tensor, change: Callable[[int, Picture], Picture]) -> Tensor:
 def to_bytes(images: Tensor) -> Tensor:
     """Return float pictures in [0, 1] as the nearest uint8."""
     return images.mul(255).round_().to(torch.uint8)
-
-
-def unit_uniform(shape: Sequence[int], generator: torch.Generator) -> Tensor:
-    """Draw float32 numbers in [0, 1)."""
-    return torch.rand(tuple(shape), generator=generator)
 
 
 def uniform(n: int, low: float, high: float, generator: torch.Generator) -> Tensor:

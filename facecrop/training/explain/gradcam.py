@@ -9,9 +9,10 @@ from torch.nn import functional
 from torch.utils.hooks import RemovableHandle
 
 from facecrop.errors import ConfigError
+from facecrop.training.answer import Answer
 from facecrop.training.models.heat import grad_cam_layer, spatial
 from facecrop.training.models.network import Model
-from facecrop.training.task import Answer, Task
+from facecrop.training.task import Task
 
 WHOLE = "class"
 """The question of all labels together."""

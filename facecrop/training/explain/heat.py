@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from facecrop.images.frames import points_in_crops
 from facecrop.training.crops import Size, windows
-from facecrop.training.regions import FACE, clipped, moved, padded, regions_of
+from facecrop.training.regions import FACE, clipped, matrix_of, moved, padded, regions_of
 
 PARTS = ("face", "person", "background")
 """Where heat can lie. Without an alpha, person and background are one: `outside`."""
@@ -99,7 +99,7 @@ class Geometry:
     def _affine(self, index: pa.Table, out: Path) -> NDArray[np.float64]:
         """Return (N, 2, 3): from fractions of the upright source to fractions of the input."""
         names = ["width", "height", "crop_x0", "crop_y0", "crop_x1", "crop_y1", "rotation"]
-        facts = _columns(index, names)
+        facts = matrix_of(index, names)
         sides, crops, turns = facts[:, :2], facts[:, 2:6], np.nan_to_num(facts[:, 6])
         # An affine map is known by where three corners go; two make a "box", as `padded` reads it.
         corners = sides[:, None, :] * np.array([[0.0, 0], [1, 0], [0, 1], [1, 1]])
@@ -112,7 +112,7 @@ class Geometry:
     def _inside(self, index: pa.Table, out: Path) -> NDArray[np.float32]:
         """Return (N, 4) where the cut lies in the input: around it is what `fit-pad` has added."""
         whole = np.tile([0.0, 0, 1, 1], (index.num_rows, 1, 1))
-        crops = _columns(index, ["crop_x0", "crop_y0", "crop_x1", "crop_y1"])
+        crops = matrix_of(index, ["crop_x0", "crop_y0", "crop_x1", "crop_y1"])
         cuts = padded(whole, crops[:, 2:] - crops[:, :2], out)
         return clipped(moved(np.asarray(cuts, np.float32), self._windows))[:, 0]
 
@@ -133,11 +133,6 @@ class Geometry:
         matrix = np.column_stack([turn, shift])
         laid = cv2.warpAffine(alpha, matrix, (width, height), flags=cv2.INTER_LINEAR)
         return np.asarray(laid, np.float32) / np.float32(255) * cover(self._cuts[row], self._size)
-
-
-def _columns(index: pa.Table, names: list[str]) -> NDArray[np.float64]:
-    columns = [index[name].cast(pa.float64()).to_numpy() for name in names]
-    return np.stack([np.asarray(column, np.float64) for column in columns], axis=1)
 
 
 def cover(box: NDArray[np.floating], size: Size) -> Mask:

@@ -7,8 +7,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from torch import Tensor
 
-from facecrop.training.records import WORDS, Records
-from facecrop.training.task import Answer
+from facecrop.labels.space import WORDS
+from facecrop.training.answer import Answer
+from facecrop.training.records import Records
 
 Rows = NDArray[np.int64]
 
@@ -22,7 +23,7 @@ class Said:
         part: `train` or `val`.
         answer: Under the active policy.
         official: With the official bins of age; the same where age is not modelled in years.
-        loss: (M,) float32, nats; nan where no label is known (`task.record_loss`).
+        loss: (M,) float32, nats; nan where no label is known (`record_loss`).
     """
 
     rows: Rows
