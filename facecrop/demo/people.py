@@ -6,7 +6,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from facecrop.index import GENDERS, MASKS
+from facecrop.index import GENDERS
 
 F64 = NDArray[np.float64]
 
@@ -199,8 +199,3 @@ def age_group(age: int) -> str:
     """
     middle, old = OFFICIAL_CUTS
     return "young" if age < middle else "middle" if age < old else "old"
-
-
-def class_number(mask: str, gender: str, group: int) -> int:
-    """Return the class of 18: mask x 6 + gender x 3 + age group."""
-    return MASKS.index(mask) * 6 + GENDERS.index(gender) * 3 + group

@@ -199,11 +199,6 @@ def encode(image: Image, format: Format, quality: int) -> bytes:  # noqa: A002 -
     return out.getvalue()
 
 
-def encode_alpha(alpha: NDArray[np.uint8]) -> bytes:
-    """Turn an (H, W) uint8 alpha into the bytes of a gray PNG."""
-    return _png(np.ascontiguousarray(alpha))
-
-
 def _png(pixels: NDArray[np.integer | np.floating]) -> bytes:
     # OpenCV's defaults are both faster and smaller than its levels 1 to 6 and their strategies.
     done, data = cv2.imencode(".png", pixels)

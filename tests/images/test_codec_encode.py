@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from facecrop.images.codec import Format, decode, encode, encode_alpha
+from facecrop.images.codec import Format, decode, encode
 
 
 @pytest.mark.parametrize("format_", get_args(Format))
@@ -21,11 +21,6 @@ def test_equal_pixels_give_equal_bytes_and_come_back(format_: Format) -> None:
     assert image is not None
     difference = np.abs(image.astype(int) - scene()).mean()
     assert difference <= (0 if format_ == "png" else 5)
-
-
-def test_an_alpha_survives_its_png() -> None:
-    alpha = scene()[..., 0]
-    assert np.array_equal(np.asarray(Image.open(BytesIO(encode_alpha(alpha)))), alpha)
 
 
 @given(quality=st.integers(1, 100), height=st.integers(1, 40), width=st.integers(1, 40))
