@@ -92,15 +92,15 @@ def judged(out: Path, truth: Path, *, only: int | None) -> None:
             return enumerate(map(sketched, pictures))
 
         sketches = Sketches(out / "nowhere", [None] * len(digests), draw)
-        for mirror in (False, True):
+        plain, mirrored = candidate_pairs(hashes, rows, persons, DEFAULTS.radius)
+        clock.lap(f"{len(plain.pairs):,} and {len(mirrored.pairs):,} near hashes")
+        for mirror, (pairs, _) in zip((False, True), (plain, mirrored), strict=True):
             words = " of mirrored pictures" if mirror else ""
-            pairs, radius = candidate_pairs(hashes, rows, persons, DEFAULTS.radius, mirror=mirror)
-            clock.lap(f"{len(pairs):,} hashes within {radius} bits{words}")
             few = sketches.promising(pairs, mirror=mirror)
             clock.lap(f"{len(few):,} near sketches{words}")
             near |= _of(pairs, copies)
             promising |= _of(few, copies)
-    found = find_duplicates(out, index, persons, DEFAULTS.radius, DEFAULTS.agreement)
+    found = find_duplicates(out, index.select, persons, DEFAULTS.radius, DEFAULTS.agreement)
     clock.lap(f"all of it again, and proof: {len(found.links):,} links")
     _recalls(copies, near, promising, found, persons)
     _precision(copies, found, index)
@@ -200,14 +200,13 @@ def searched(count: int, folder: Path, *, brute: bool) -> None:
     hashes, pairs = planted(more_hashes(real, count))
     persons, clock = np.arange(count), Clock()
     print(f"{count:,} hashes, each a person's", flush=True)
-    radii: list[int] = []
+    near = candidate_pairs(hashes, persons, persons, DEFAULTS.radius)
+    words = (f"{len(one.pairs):,} candidates within {one.radius} bits" for one in near)
+    clock.lap("; mirrored ".join(words))
+    radii: list[int] = [one.radius for one in near]
     apart: list[Rows] = []
-    for mirror in (False, True):
-        found, radius = candidate_pairs(hashes, persons, persons, DEFAULTS.radius, mirror=mirror)
-        radii.append(radius)
+    for mirror, (found, _) in zip((False, True), near, strict=True):
         apart.append(_distances(hashes, found, mirror=mirror))
-        words = " of mirrored pictures" if mirror else ""
-        clock.lap(f"{len(found):,} candidates within {radius} bits{words}")
         if not mirror:
             moved = np.bitwise_count(hashes[pairs[:, 0]] ^ hashes[pairs[:, 1]])
             got = _held(found, pairs, count)
@@ -217,7 +216,7 @@ def searched(count: int, folder: Path, *, brute: bool) -> None:
             copies = _copies(folder, index["path"].to_pylist(), mirror=mirror)
             copies = copies[(hashes[copies] == real[copies]).all(axis=1)]
             print(f"  of the copies: {interval(_held(found, copies, count).sum(), len(copies))}")
-        clock = Clock()
+    clock = Clock()
     if brute:
         _exactly(hashes, radii, apart, clock)
         _imagehash(hashes, count)

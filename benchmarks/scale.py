@@ -7,13 +7,14 @@
 The tables are made with the real schemas, batch by batch, as preprocess writes them: every column
 filled, digests and hashes at random, one record in 100 rejected, some files twice. There are no
 pictures, so what reads pixels is left out: `stats` is `--no-pixels`, and pairs of near hashes are
-found but not compared. `bytes` is `split` with a radius of 0: of near duplicates it looks for those
-of equal hash alone.
+found, but every picture that is asked for is missing. `bytes` is `split` with a radius of 0: of
+near duplicates it looks for those of equal hash alone.
 
 What lists files does so over files that lie on no disk (`scale_files`): `os.scandir` and `os.stat`
 answer for them, all else is what the commands use. `resume` is preprocess with nothing to do,
 `plan` its dry run and `update` the run after one profile in 100 has changed; `first` works on
-everything. In the last two, workers answer at once, so that it is the parent that is measured.
+everything, and `other` too, of which all is known, with another recipe. In the last three, workers
+answer at once, so that it is the parent that is measured.
 `merge` makes one dataset of what 8 shards have left.
 
 Each step is a process of its own; its peak is the kernel's for that process (`ru_maxrss`). One that
@@ -43,6 +44,7 @@ STEPS = (
     "plan",
     "update",
     "first",
+    "other",
     "merge",
 )
 TIMEOUT_S = 4 * 3600
@@ -120,8 +122,8 @@ def run(rows: int, steps: list[str], folder: Path, limit: int) -> dict[str, Cost
             measure(["shards", str(out), str(rows)], limit)
         costs[step] = measure([step, str(out), str(rows)], limit)
         _print(rows, step, costs[step])
-        for other in ("first", "shards"):
-            shutil.rmtree(f"{out}-{other}", ignore_errors=True)
+        for made in ("first", "other", "shards"):
+            shutil.rmtree(f"{out}-{made}", ignore_errors=True)
     return costs
 
 

@@ -133,7 +133,7 @@ def pretend(raw: Path, out: Path, rows: int, *, changed: int = 0) -> None:
                 return _crop(int(person[:8]) * EACH + _PLACES[name])
         return real(path, *arguments, **options)
 
-    os.scandir, os.stat = listed, told  # type: ignore[assignment]
+    os.scandir, os.stat = listed, told  # type: ignore[assignment]  # overloads, as callers use them
 
 
 def folders(rows: int) -> Iterator[tuple[int, list[str], list[str]]]:

@@ -18,7 +18,7 @@ from facecrop.commands.preprocess.known import LEDGER_SCHEMA
 SHARDS = 8
 GROUP = 1 << 12
 """Rows of a row group, as shards pack their rows."""
-RECIPE = "raw"
+RECIPE, OTHER = "raw", "center-crop"
 
 
 def _raw(out: Path) -> Path:
@@ -27,17 +27,19 @@ def _raw(out: Path) -> Path:
     return raw
 
 
-def run_over(out: Path, rows: int, *, changed: int = 0, shard: Any = None) -> Any:
+def run_over(
+    out: Path, rows: int, *, changed: int = 0, shard: Any = None, recipe: str = RECIPE
+) -> Any:
     """Return a run over pictures that are on no disk."""
     from facecrop.commands.preprocess.run import Run
     from facecrop.images.recipe import load_recipe
 
     raw = _raw(out)
     pretend(raw, out, rows, changed=changed)
-    recipe = load_recipe(RECIPE)
     run = Run(
-        raw, out, name=RECIPE, recipe=recipe, layout="profiles", keep=frozenset(), shard=shard
-    )
+        raw, out, name=recipe, recipe=load_recipe(recipe), layout="profiles",
+        keep=frozenset(), shard=shard,
+    )  # fmt: skip
     run.resolve("cpu", {}, offline=True)
     return run
 
@@ -75,6 +77,20 @@ def first(out: Path, rows: int) -> str:
     return _worked(other, run_over(other, rows), rows)
 
 
+def other(out: Path, rows: int) -> str:
+    """Work on everything because the recipe is another one, in a copy of the dataset."""
+    copy = out.with_name(f"{out.name}-other")
+    shutil.rmtree(copy, ignore_errors=True)
+    (copy / ".store").mkdir(parents=True)
+    for place in ("index.parquet", "labels.parquet", ".store/state.parquet", ".store/run.json"):
+        whole = out / place
+        if whole.is_dir():
+            shutil.copytree(whole, copy / place)
+        else:
+            shutil.copy(whole, copy / place)
+    return _worked(copy, run_over(copy, rows, recipe=OTHER), rows)
+
+
 def _worked(out: Path, run: Any, rows: int) -> str:
     from facecrop.commands.preprocess import run as preprocess_run
     from facecrop.images.look.looker import Tally
@@ -101,7 +117,7 @@ def _worked(out: Path, run: Any, rows: int) -> str:
             for part in task.parts:
                 yield Result(tuple(map(row, part)), Tally())
 
-    preprocess_run.results = answers  # type: ignore[assignment]
+    preprocess_run.results = answers  # type: ignore[assignment]  # takes anything: looks at nothing
     result = run.do(verify=False, contact=False, report=None, started=time.perf_counter())
     return f"{result.progress.done:,} of {rows:,} pictures worked on"
 

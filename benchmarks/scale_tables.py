@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from scale_files import EACH, crop_facts, folders, profile, raw_facts
-from scale_runs import first, merge, plan, resume, run_over, shards, update
+from scale_runs import first, merge, other, plan, resume, run_over, shards, update
 
 from facecrop.commands.preprocess.known import STATE_FILE, STATE_SCHEMA
 from facecrop.index import INDEX_FILE, INDEX_SCHEMA, write_batches
@@ -151,6 +151,7 @@ def split(out: Path, rows: int, **settings: int) -> str:
     from facecrop.commands.split import read_settings
     from facecrop.commands.split import split as command
 
+    _without_pictures()
     result = command(out, settings=read_settings(settings))
     return (
         f"{result.groups:,} groups of {rows:,} rows, links {result.links}, "
@@ -158,9 +159,20 @@ def split(out: Path, rows: int, **settings: int) -> str:
     )
 
 
+def _without_pictures() -> None:
+    """Have every crop that is asked for missing at once."""
+    from facecrop.checks import duplicates
+
+    def none(_compared: Any, rows: Any) -> Iterator[tuple[int, str | None]]:
+        return ((place, None) for place in range(len(rows)))
+
+    duplicates._Compared.draw = none  # type: ignore[method-assign] # noqa: SLF001 - as it is used
+
+
 def extend(out: Path, rows: int) -> str:
     from facecrop.commands.split import split as command
 
+    _without_pictures()
     result = command(out, name="grown", extend="default")
     return f"{result.people:,} people of {rows:,} rows kept their folds"
 
@@ -191,6 +203,7 @@ WORK = {
     "plan": plan,
     "update": update,
     "first": first,
+    "other": other,
     "shards": shards,
     "merge": merge,
 }

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facecrop.checks.measured import Measured
-from facecrop.checks.neighbours import Pairs, near_hashes
+from facecrop.checks.neighbours import Near, Pairs, near_hashes
 from facecrop.checks.proof import Small
 from facecrop.checks.sketches import CELLS, alike, sketch
 from facecrop.labels.groups import Hashes, Rows
@@ -33,6 +33,8 @@ hundred. Lower, proofs would take most of the time."""
 _UNKNOWN, _MISSING, _MADE = range(3)
 """Of a picture's sketch: not asked for yet, no picture to make it of, there."""
 _MADE_TOGETHER = 1 << 18
+_TOGETHER = 1 << 20
+"""Pairs that are looked at, and pictures whose pairs are, at once."""
 _IN_MEMORY = 1 << 21
 """Pictures whose sketches, 576 bytes each, are held in memory; those of more are in a file."""
 
@@ -41,8 +43,12 @@ Draw = Callable[[Sequence[int]], Iterable[tuple[int, str | None]]]
 
 
 def candidate_pairs(
-    hashes: Hashes, rows: Rows, persons: Rows, radius: int, *, mirror: bool
-) -> tuple[Pairs, int]:
+    hashes: Hashes,
+    rows: Rows,
+    persons: Rows,
+    radius: int,
+    report: Callable[[int, int], None] | None = None,
+) -> tuple[Near, Near]:
     """Return pairs of pictures of different persons with near hashes.
 
     Args:
@@ -50,22 +56,33 @@ def candidate_pairs(
         rows: (H,) the row of each, in order.
         persons: (N,) of all rows.
         radius: Bits by which hashes differ, at most.
-        mirror: Whether the second of a pair is turned over.
+        report: Called with how much is done, and of how much.
 
     Returns:
-        (M, 2) rows, in order, and the radius: smaller than asked for where a picture would have
-        more than `MOST_EACH` candidates on average.
+        Those of pictures as they are, and those of which one is turned over. The radius is smaller
+        than asked for where a picture would have more than `MOST_EACH` candidates on average.
     """
     head = heads(hashes)
-    own = rows[head]
+    whole = bool(head.all())
+    own = rows if whole else rows[head]
     most = min(MOST_EACH * len(own), _MOST)
-    near, radius = near_hashes(hashes[head], persons[own], radius, mirror=mirror, most=most)
-    found = own.astype(np.int32)[near]
-    if mirror or head.all():
-        return found, radius
+    found = near_hashes(
+        hashes if whole else hashes[head], persons[own], radius, most=most, report=report
+    )
+    for near in found:
+        _number(near.pairs, own)
+    if whole:
+        return found
+    plain, mirrored = found
     beside = [_of_others(rows[pairs], persons) for pairs in _beside_heads(hashes, head)]
-    every = np.concatenate([found, *beside])
-    return np.asarray(every[np.lexsort((every[:, 1], every[:, 0]))]), radius
+    every = np.concatenate([plain.pairs, *beside])
+    return plain._replace(pairs=every[np.lexsort((every[:, 1], every[:, 0]))]), mirrored
+
+
+def _number(pairs: Pairs, rows: Rows) -> None:
+    """Put rows in the place of their numbers, in the same memory."""
+    for start in range(0, len(pairs), _TOGETHER):
+        pairs[start : start + _TOGETHER] = rows[pairs[start : start + _TOGETHER]]
 
 
 def heads(hashes: Hashes) -> NDArray[np.bool_]:
@@ -129,6 +146,12 @@ class Sketches:
         unknown = np.flatnonzero(asked & (self._state == _UNKNOWN))
         for start in range(0, len(unknown), _MADE_TOGETHER):
             self._make(unknown[start : start + _MADE_TOGETHER])
+        none = pairs[:0]
+        parts = (pairs[start : start + _TOGETHER] for start in range(0, len(pairs), _TOGETHER))
+        return np.concatenate([none, *(self._alike(part, mirror=mirror) for part in parts)])
+
+    def _alike(self, pairs: Pairs, *, mirror: bool) -> Pairs:
+        """Return those of some pairs whose sketches are alike."""
         pairs = pairs[(self._state[pairs] == _MADE).all(axis=1)]
         near = np.zeros(len(pairs), np.bool_)
         starts = np.flatnonzero(np.diff(pairs[:, 0], prepend=-1))
@@ -136,7 +159,7 @@ class Sketches:
             others = self._cells[pairs[start:end, 1]]
             found = alike(self._cells[pairs[start, 0]], others, mirror=mirror)
             near[start:end] = found >= _PROMISING
-        return np.asarray(pairs[near])
+        return pairs[near]
 
     def missing(self) -> int:
         """Return how many rows were asked for that have no picture."""

@@ -2,22 +2,24 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import overload
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from facecrop.checks.candidates import Sketches, candidate_pairs, sketched
 from facecrop.checks.measured import Measured
+from facecrop.checks.neighbours import Pairs
 from facecrop.checks.proof import Small, agreement, prepare
 from facecrop.crops import crop_data
 from facecrop.engines.each import Each, InThreads
 from facecrop.fragments import Entry
 from facecrop.images.codec import decode
-from facecrop.labels.groups import MIRRORED, Groups, Link, Rows
+from facecrop.labels.groups import MIRRORED, Groups, Hashes, Link, Rows
 from facecrop.labels.split_table import content_digests, digest_links
 
 _REMEMBERED = 8192
@@ -31,6 +33,15 @@ _NONE = -1.0
 """The agreement where a picture is missing."""
 _AT_ONCE = 256
 """Pairs compared before links are drawn: fixed, so that any number of threads finds the same."""
+_TOGETHER = 1 << 20
+"""Pairs of which those that are joined already are left out at once."""
+_PICTURE = ("image", "image_sha256")
+"""Columns of the index by which pictures are found and compared."""
+HASHES, PICTURES = "comparing hashes", "comparing photographs"
+"""What is being done."""
+
+Columns = Callable[[list[str]], pa.Table]
+Report = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,45 +64,50 @@ class Found:
 
 def find_duplicates(
     out: Path,
-    index: pa.Table,
+    index: Columns,
     persons: Rows,
     radius: int,
     least_agreement: float,
     *,
     each: Each | None = None,
-    report: Callable[[int, int], None] | None = None,
+    report: Report | None = None,
 ) -> Found:
     """Find records of different persons that show one photograph.
 
     Args:
         out: The dataset.
-        index: (N,) rows with digest, phash, status and image; with `image_sha256`, what was
-            compared before is not compared again.
+        index: Gives columns of the index, (N,) rows; it is asked for some at a time, and lets them
+            go, as all at once may not fit a memory.
         persons: (N,) a number for each record's person.
         radius: Bits by which hashes of candidates differ, at most.
         least_agreement: Agreement of registered pixels that is proof; 0.05 less where the hashes of
             the photographs are next to equal.
         each: Looks at pictures; None: threads of this process.
-        report: Called with pictures sketched, or pairs compared, and all of them.
+        report: Called with what is being done, how much of it is done, and of how much.
     """
-    links = [Link(*rows, "bytes", 1.0) for rows in digest_links(content_digests(index), persons)]
+    contents = content_digests(index(["digest", "phash", "status"]))
+    links = [Link(*rows, "bytes", 1.0) for rows in digest_links(contents, persons)]
+    del contents
     groups = Groups(int(persons.max(initial=-1)) + 1)
     for link in links:
         groups.join(int(persons[link.first]), int(persons[link.second]))
-    hashed = np.flatnonzero(pc.is_valid(index["phash"]).to_numpy())
-    hashes = index["phash"].drop_null().to_numpy().astype(np.uint64)
-    of_row = np.zeros(len(persons), np.uint64)
-    of_row[hashed] = hashes
-    compared = _Compared(out, index, each or InThreads())
-    candidates, done, total, used = 0, 0, 0, radius
-    sketches = Sketches(out, compared.digests, compared.draw, report)
+    of_row, hashed = _hashes(index(["phash"])["phash"])
+    pa.default_memory_pool().release_unused()  # else it keeps what the columns took
+    near = candidate_pairs(
+        of_row[hashed], hashed, persons, radius, None if report is None else partial(report, HASHES)
+    )
+    del hashed
+    candidates, used = sum(len(one.pairs) for one in near), min(one.radius for one in near)
+    told = None if report is None else partial(report, PICTURES)
+    compared = _Compared(out, index([*_PICTURE]), each or InThreads())
+    sketches = Sketches(out, compared.digests, compared.draw, told)
+    waiting = [one.pairs for one in reversed(near)]
+    del near
+    done, total = 0, 0
     for mirror in (False, True):
-        pairs, within = candidate_pairs(hashes, hashed, persons, radius, mirror=mirror)
-        used = min(used, within)
-        candidates += len(pairs)
+        pairs = waiting.pop()
         if links:
-            names = groups.names()[persons[pairs]]
-            pairs = pairs[names[:, 0] != names[:, 1]]
+            pairs = _apart(pairs, groups.names().astype(np.int32)[persons])
         pairs = sketches.promising(pairs, mirror=mirror)
         total += len(pairs)
         for start in range(0, len(pairs), _AT_ONCE):
@@ -109,10 +125,23 @@ def find_duplicates(
                     kind = "mirror" if mirror else "pixels"
                     links.append(Link(one, two, kind, round(found, 3)))
             done += len(part)
-            if report is not None:
-                report(done, total)
+            if told is not None:
+                told(done, total)
     compared.keep()
     return Found(links, candidates, sketches.missing(), used)
+
+
+def _hashes(column: pa.ChunkedArray) -> tuple[Hashes, Rows]:
+    """Return the hash of each row, (N,), 0 where there is none; and the rows that have one."""
+    hashed = np.flatnonzero(pc.is_valid(column).to_numpy())
+    return pc.fill_null(column, 0).to_numpy().astype(np.uint64, copy=False), hashed
+
+
+def _apart(pairs: Pairs, groups: NDArray[np.int32]) -> Pairs:
+    """Return the pairs whose rows, in such groups, are not together yet."""
+    parts = (pairs[start : start + _TOGETHER] for start in range(0, len(pairs), _TOGETHER))
+    some = [groups[part[:, 0]] != groups[part[:, 1]] for part in parts]
+    return np.asarray(pairs[np.concatenate([np.zeros(0, np.bool_), *some])])
 
 
 class _Values(Sequence[bytes | None]):
@@ -140,15 +169,14 @@ class _Compared:
 
     Args:
         out: The dataset.
-        index: As in `find_duplicates`.
-        each: Likewise.
+        index: With the image of each record and its digest.
+        each: As in `find_duplicates`.
     """
 
     def __init__(self, out: Path, index: pa.Table, each: Each) -> None:
         self._look, self._each = _Look(out.resolve()), each
         self._images = index["image"]
-        there = "image_sha256" in index.column_names
-        self.digests = _Values(index["image_sha256"] if there else pa.nulls(len(index)))
+        self.digests = _Values(index["image_sha256"])
         self._kept = Measured(out, "pairs")
         self._known = {key: float(text) for key, text in self._kept.read().items()}
         self._new: list[Entry] = []

@@ -41,18 +41,14 @@ def find_photographs(material: "Material") -> Photographs:
     people = index["profile"].combine_chunks().dictionary_encode().indices
     people = people.to_numpy().astype(np.int64)
 
-    def told(done: int, total: int) -> None:
-        if material.report is not None:
-            material.report("comparing photographs", done, total)
-
     found = find_duplicates(
         material.out,
-        index,
+        index.select,
         people,
         limits.radius,
         limits.agreement,
         each=material.each,
-        report=told,
+        report=material.report,
     )
     every = np.arange(len(index), dtype=np.int64)
     same = [Link(*rows, "bytes", 1.0) for rows in digest_links(content_digests(index), every)]

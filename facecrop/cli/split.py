@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from facecrop.cli.console import console, table
+from facecrop.cli.console import console, stages, table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -100,7 +100,9 @@ def split(
         sampling=sampling,
     )
     settings = command.read_settings(asked) if asked else None
-    _print_result(command.split(out, name, settings, extend))
+    with stages(console(), "steps") as show:
+        result = command.split(out, name, settings, extend, report=show)
+    _print_result(result)
 
 
 def _given(**options: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from facecrop.checks.duplicates import Found, find_duplicates
+from facecrop.checks.duplicates import Found, Report, find_duplicates
 from facecrop.config import validate
 from facecrop.errors import ConfigError
 from facecrop.index import INDEX_FILE, LABELS_FILE, read_columns, read_table
@@ -40,9 +40,6 @@ from facecrop.labels.splits import (
 from facecrop.labels.splits import extend as extend_placement
 
 __all__ = ["SplitResult", "split", "verify_split"]
-
-_COMPARED = ["digest", "phash", "status", "image", "image_sha256"]
-"""Columns of the index by which duplicates are found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +82,7 @@ def split(
     name: str = "default",
     settings: SplitSettings | None = None,
     extend: str | None = None,
+    report: Report | None = None,
 ) -> SplitResult:
     """Split a dataset into training and validation so that nobody is in both.
 
@@ -96,6 +94,7 @@ def split(
         name: Of the new split.
         settings: How; with `extend` None, as the old split was made.
         extend: Name of an old split whose people keep their folds; only new ones are placed.
+        report: Called with what takes its time, how much of it is done, and of how much.
 
     Raises:
         ConfigError: There are too few people, or an extended split would have to move somebody.
@@ -117,10 +116,11 @@ def split(
     pa.default_memory_pool().release_unused()  # else it keeps what they took
     found = find_duplicates(
         out,
-        read_table(out / INDEX_FILE, _COMPARED),
+        lambda names: read_table(out / INDEX_FILE, names),
         people.of_rows,
         settings.radius,
         settings.agreement,
+        report=report,
     )
     pairs = [
         (int(people.of_rows[link.first]), int(people.of_rows[link.second])) for link in found.links

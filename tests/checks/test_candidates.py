@@ -73,7 +73,7 @@ def test_candidates_are_near_hashes_of_different_persons(radius: int, *, mirror:
     apart = np.bitwise_count(hashes[:, None] ^ hashes ^ flip)
     one, two = np.nonzero(np.triu(apart <= radius, k=1))
     wanted = [(2 * a, 2 * b) for a, b in zip(one, two, strict=True) if a // 2 != b // 2]
-    found, within = candidate_pairs(hashes, rows, persons, radius, mirror=mirror)
+    found, within = candidate_pairs(hashes, rows, persons, radius)[mirror]
     assert [tuple(pair) for pair in found.tolist()] == wanted
     assert within == radius
 
@@ -81,7 +81,7 @@ def test_candidates_are_near_hashes_of_different_persons(radius: int, *, mirror:
 def test_a_heap_of_equal_hashes_makes_no_square_of_pairs_and_still_hangs_together() -> None:
     hashes = np.full(2000, 5, np.uint64)
     rows = np.arange(2000)
-    found, _ = candidate_pairs(hashes, rows, rows, 14, mirror=False)
+    found = candidate_pairs(hashes, rows, rows, 14)[0].pairs
     assert len(found) <= 64 * 2000
     groups = Groups(2000)
     for one, two in found.tolist():
@@ -94,7 +94,7 @@ def test_pictures_of_diverse_hashes_get_the_radius_that_is_asked_for() -> None:
     hashes = random_hashes(5000)
     for some in (hashes, hashes[:0]):
         rows = np.arange(len(some))
-        assert candidate_pairs(some, rows, rows, 14, mirror=False)[1] == 14
+        assert [one.radius for one in candidate_pairs(some, rows, rows, 14)] == [14, 14]
 
 
 @pytest.mark.parametrize("few", [0, 1 << 15])
@@ -107,13 +107,13 @@ def test_pictures_that_look_alike_get_a_smaller_radius_that_bounds_the_work(
     bits = np.random.default_rng(0).random((count, 64)) < 0.1  # 11 bits apart, on average
     hashes = np.packbits(bits, axis=1).view(np.uint64)[:, 0]
     persons = np.arange(count)
-    pairs, radius = candidate_pairs(hashes, persons, persons, 14, mirror=False)
+    pairs, radius = candidate_pairs(hashes, persons, persons, 14)[0]
     apart = np.bitwise_count(hashes[pairs[:, 0]] ^ hashes[pairs[:, 1]])
     assert 0 < radius < 14
     assert apart.max() <= radius
     assert 0 < (apart > 0).sum() <= 8 * count
     same_person = np.zeros(count, np.int64)
-    assert candidate_pairs(hashes, persons, same_person, 14, mirror=False)[1] == 14
+    assert candidate_pairs(hashes, persons, same_person, 14)[0].radius == 14
 
 
 @pytest.mark.parametrize("together", [2, 1 << 18])

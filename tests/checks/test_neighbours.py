@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facecrop.checks.neighbours import near_hashes
+from facecrop.checks.orders import FOLLOWING, ORDERS, order_of
 from facecrop.labels.groups import MIRRORED
 
 MANY = 1 << 20
@@ -15,9 +16,9 @@ MANY = 1 << 20
 
 def near(hashes: Any, radius: int, *, mirror: bool = False, persons: Any = None) -> Any:
     everybody = np.arange(len(hashes)) if persons is None else persons
-    pairs, within = near_hashes(hashes, everybody, radius, mirror=mirror, most=MANY)
-    assert within == radius
-    return pairs
+    found = near_hashes(hashes, everybody, radius, most=MANY)
+    assert all(one.radius == radius for one in found)
+    return found[mirror].pairs
 
 
 def all_pairs(hashes: Any, radius: int, *, mirror: bool = False) -> list[list[int]]:
@@ -84,7 +85,7 @@ def test_of_many_hashes_what_is_found_is_near_and_nearly_all_that_is(
 
 def test_hashes_that_fit_one_window_are_all_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("facecrop.checks.neighbours.FEW", 0)
-    hashes = clustered(30, 3)
+    hashes = clustered(FOLLOWING + 1, 3)
     assert near(hashes, 15).tolist() == all_pairs(hashes, 15)
 
 
@@ -96,8 +97,10 @@ def test_what_is_done_in_parts_gives_what_the_whole_gives(
     monkeypatch.setattr("facecrop.checks.neighbours.FEW", few)
     hashes = clustered(200, 4)
     whole = near(hashes, 13)
-    monkeypatch.setattr("facecrop.checks.neighbours._TOGETHER", together)
-    monkeypatch.setattr("facecrop.checks.neighbours._COLUMNS", 7)
+    monkeypatch.setattr("facecrop.checks.neighbours.TOGETHER", together)
+    monkeypatch.setattr("facecrop.checks.nearest.TOGETHER", together)
+    for module in ("neighbours", "orders"):
+        monkeypatch.setattr(f"facecrop.checks.{module}.AT_ONCE", 7)
     assert len(whole) > 100
     assert np.array_equal(near(hashes, 13), whole)
 
@@ -130,21 +133,64 @@ def test_where_there_are_more_than_wanted_the_nearest_are_kept(
     few: int, monkeypatch: pytest.MonkeyPatch, *, mirror: bool
 ) -> None:
     monkeypatch.setattr("facecrop.checks.neighbours.FEW", few)
-    monkeypatch.setattr("facecrop.checks.neighbours._TOGETHER", 100)
+    monkeypatch.setattr("facecrop.checks.nearest.TOGETHER", 100)
     hashes = np.repeat(clustered(300, 6, mirrored=True), 2)
     every = np.arange(600)
     whole = near(hashes, 14, mirror=mirror)
     equal = 0 if mirror else 300
-    pairs, radius = near_hashes(hashes, every, 14, mirror=mirror, most=(len(whole) - equal) // 2)
+    most = (len(whole) - equal) // 2
+    pairs, radius = near_hashes(hashes, every, 14, most=most)[mirror]
     apart = np.bitwise_count(
         hashes[whole[:, 0]] ^ hashes[whole[:, 1]] ^ (MIRRORED if mirror else np.uint64(0))
     )
     assert 0 < radius < 14
     assert np.array_equal(pairs, whole[apart <= radius])
-    assert (apart <= radius + 1).sum() - equal > (len(whole) - equal) // 2
+    assert (apart <= radius + 1).sum() - equal > most
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 300])
 def test_all_equal_hashes_are_all_near(count: int) -> None:
     found = near(np.full(count, 5, np.uint64), 4)
     assert found.tolist() == [[a, b] for a in range(count) for b in range(a + 1, count)]
+
+
+def test_an_order_holds_every_hash_once_shuffled_and_perhaps_turned_over() -> None:
+    hashes = clustered(300, 7)
+    order = order_of(hashes, np.random.default_rng(1))
+    assert sorted((order.places >> 1).tolist()) == list(range(300))
+    leading = order.keys >> np.uint64(32)
+    assert (leading[1:] >= leading[:-1]).all()
+    one, two = order.places[:-1], order.places[1:]
+    turned = np.where(((one ^ two) & 1).astype(bool), MIRRORED, np.uint64(0))
+    apart = np.bitwise_count(order.keys[:-1] ^ order.keys[1:])
+    assert np.array_equal(apart, np.bitwise_count(hashes[one >> 1] ^ hashes[two >> 1] ^ turned))
+    assert 50 < (order.places & 1).sum() < 250
+
+
+def test_a_long_search_tells_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("facecrop.checks.neighbours.FEW", 0)
+    told: list[tuple[int, int]] = []
+    near_hashes(
+        clustered(500, 8), np.arange(500), 14, most=MANY, report=lambda *done: told.append(done)
+    )
+    total = told[-1][0]
+    assert 8 < total <= ORDERS
+    assert told == [(number + 1, total) for number in range(total)]
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+def test_fewer_orders_find_what_is_next_to_equal(
+    monkeypatch: pytest.MonkeyPatch, *, mirror: bool
+) -> None:
+    monkeypatch.setattr("facecrop.checks.neighbours.FEW", 0)
+    some = np.random.default_rng(9).integers(0, 1 << 64, 2000, dtype=np.uint64)
+    flip = MIRRORED if mirror else np.uint64(0)
+    hashes = np.concatenate([some, some[:500] ^ flip, some[500:900] ^ flip ^ np.uint64(1 << 40)])
+    told: list[int] = []
+    everybody = np.arange(len(hashes))
+    for radius, wanted in ((0, 500), (1, 900)):
+        found = near_hashes(
+            hashes, everybody, radius, most=MANY, report=lambda done, _: told.append(done)
+        )
+        assert len(found[mirror].pairs) == wanted
+    assert told == [*range(1, 9)] * 2
