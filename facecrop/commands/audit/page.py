@@ -6,18 +6,16 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from facecrop.checks.check import Check, Issue
 from facecrop.checks.material import Material
 from facecrop.commands.audit.data import MOST_ISSUES, collect
 from facecrop.commands.audit.files import FOLDER, make_folder
 from facecrop.commands.audit.thumbs import BLOCK, Strips
+from facecrop.commands.pages import TEMPLATES, environment, style
 from facecrop.index import write_atomic
 
 PAGE = Path(FOLDER) / "index.html"
 """Of the page below the dataset."""
-_TEMPLATES = Path(__file__).parents[1] / "templates"
 _SCRIPTS = (
     "audit_decisions.js",
     "audit_list.js",
@@ -71,19 +69,17 @@ def write_audit_page(
 
 
 def _write(path: Path, data: dict[str, Any], strips: Strips) -> None:
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined
-    )
-    parts = [(_TEMPLATES / name).read_text(encoding="utf-8") for name in _SCRIPTS]
+    parts = [(TEMPLATES / name).read_text(encoding="utf-8") for name in _SCRIPTS]
     script = "\n" + '"use strict";\n(() => {\n' + "\n".join(parts) + "})();\n"
     # Only this very script may run, whatever a path or profile is called.
     digest = b64encode(sha256(script.encode()).digest()).decode()
-    stream = environment.get_template("audit.html").stream(
+    template = environment().get_template("audit.html")
+    stream = template.stream(
         data=data,
         strips=strips,
         script=script,
         script_digest=digest,
-        style=(_TEMPLATES / "audit.css").read_text(encoding="utf-8"),
+        style=style("audit.css"),
     )
     with path.open("w", encoding="utf-8", newline="\n") as file:
         file.writelines(stream)

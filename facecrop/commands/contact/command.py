@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from facecrop.commands.contact.cards import (
     CARD_COLUMNS,
@@ -24,6 +23,7 @@ from facecrop.commands.contact.cards import (
     open_mattes,
 )
 from facecrop.commands.contact.pick import MOST_CARDS, MOST_PICTURES, ON_SHEET, Pick, pick
+from facecrop.commands.pages import TEMPLATES, environment
 from facecrop.crops import in_tars
 from facecrop.errors import StoreError, TableError
 from facecrop.images.codec import Limits, encode
@@ -42,7 +42,6 @@ from facecrop.tables import files_of
 
 _VERSION = 1
 """Raised when the same index gives another page or picture and the templates stay the same."""
-_TEMPLATES = Path(__file__).parents[1] / "templates"
 _ROWS = 1 << 14
 """Rows of the index that are read at a time."""
 _BLOCK = 50
@@ -158,18 +157,16 @@ class _Cards:
 
 
 def _write_page(path: Path, facts: Mapping[str, Any], cards: _Cards) -> None:
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined
-    )
-    script = environment.get_template("contact.js").render()
+    templates = environment()
+    script = templates.get_template("contact.js").render()
     # Only this very script may run, whatever a path or profile is called.
     digest = b64encode(sha256(script.encode()).digest()).decode()
-    stream = environment.get_template("contact.html").stream(
+    stream = templates.get_template("contact.html").stream(
         facts,
         cards=cards,
         script=script,
         script_digest=digest,
-        style=environment.get_template("contact.css").render(),
+        style=templates.get_template("contact.css").render(),
         block_size=_BLOCK,
     )
     with path.open("w", encoding="utf-8", newline="\n") as file:
@@ -228,7 +225,7 @@ def _recipe_name(out: Path) -> str:
 
 def _key(index: Path, settings: str) -> str:
     """Return what identifies a page: the bytes of the index, the templates and the settings."""
-    digests = list(map(_digest, [*files_of(index), *sorted(_TEMPLATES.glob("contact.*"))]))
+    digests = list(map(_digest, [*files_of(index), *sorted(TEMPLATES.glob("contact.*"))]))
     return sha256(" ".join([settings, *digests]).encode()).hexdigest()
 
 

@@ -5,16 +5,15 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from facecrop.commands.pages import environment, style
 from facecrop.commands.stats.charts import WIDE, Mark, Series, bars, heat, histogram
 from facecrop.commands.stats.command import Stats, Summary
 from facecrop.errors import StoreError
 from facecrop.index import AGE_GROUPS, GENDERS, MASKS, write_atomic
 from facecrop.labels.tallies import axis_imbalance, imbalance
 
-_TEMPLATES = Path(__file__).parents[1] / "templates"
 _STYLES = ("one", "two")
 _TICK = 5
 """Years between the numbers below the histogram of ages."""
@@ -48,16 +47,10 @@ def write_page(stats: Stats, file: Path) -> None:
 
 def render_page(stats: Stats) -> str:
     """Return the page as HTML."""
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     data = json.dumps(stats.as_json(), sort_keys=True).replace("<", "\\u003c")
-    return environment.get_template("stats.html").render(
-        style=Markup((_TEMPLATES / "stats.css").read_text(encoding="utf-8")),  # noqa: S704 - ours
+    template = environment(trim=True).get_template("stats.html")
+    return template.render(
+        style=style("stats.css"),
         data=Markup(data),  # noqa: S704 - JSON without a "<"
         datasets=stats.datasets,
         names=_CLASSES,

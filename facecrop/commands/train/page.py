@@ -4,13 +4,9 @@ from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-
+from facecrop.commands.pages import environment, style
 from facecrop.index import write_atomic
 from facecrop.training.runs import Run
-
-_TEMPLATES = Path(__file__).parents[1] / "templates"
 
 
 def write_run_page(run: Run) -> None:
@@ -29,16 +25,10 @@ def write_run_page(run: Run) -> None:
 
 def render_run_page(run: Run) -> str:
     """Return the page as HTML."""
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     facts, result = run.facts(), run.result()
-    return environment.get_template("run.html").render(
-        style=Markup((_TEMPLATES / "stats.css").read_text(encoding="utf-8")),  # noqa: S704 - ours
+    template = environment(trim=True).get_template("run.html")
+    return template.render(
+        style=style("stats.css"),
         name=run.name,
         facts=facts,
         result=result,
