@@ -1,7 +1,7 @@
 """Several machines on one: Ray against the local engine, one worker against two, and the merge.
 
     python benchmarks/cluster.py                    # 2,100 pictures
-    python benchmarks/cluster.py --images 20000
+    python benchmarks/cluster.py --images 20000 --only engines --workers 2
 
 All runs are of the embedded recipe over the same drawn pictures, each into a new folder, in turns.
 Times are wall clock, with all that has to be started; what Ray takes to start is measured apart.
@@ -13,7 +13,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
 
@@ -62,9 +62,9 @@ def ray_alone() -> float:
     return time.perf_counter() - start
 
 
-def engines(raw: Path, folder: Path, images: int, repeat: int) -> None:
-    """Compare Ray with the local engine, and one worker with two."""
-    kinds = [("local", 1), ("ray", 1), ("local", 2), ("ray", 2)]
+def engines(raw: Path, folder: Path, images: int, repeat: int, numbers: Sequence[int]) -> None:
+    """Compare Ray with the local engine, and the first number of workers with the last."""
+    kinds = [(engine, workers) for workers in numbers for engine in ("local", "ray")]
     best = dict.fromkeys(kinds, float("inf"))
     digests = set()
     start = float("inf")
@@ -78,10 +78,11 @@ def engines(raw: Path, folder: Path, images: int, repeat: int) -> None:
     print(f"to start and end Ray alone  {start:.1f} s")
     for (engine, workers), seconds in best.items():
         print(f"{engine:5} {workers} workers  {seconds:7.1f} s   {images / seconds:6.1f} images/s")
-    for engine in ("local", "ray"):
-        ratio = best[engine, 1] / best[engine, 2]
-        print(f"{engine}: two workers are {ratio:.2f} times one")
-    for workers in (1, 2):
+    one, more = numbers[0], numbers[-1]
+    for engine in ("local", "ray") if more != one else ():
+        ratio = best[engine, one] / best[engine, more]
+        print(f"{engine}: {more} workers are {ratio:.2f} times {one}")
+    for workers in numbers:
         over = best["ray", workers] / best["local", workers] - 1
         without = (best["ray", workers] - start) / best["local", workers] - 1
         print(
@@ -114,6 +115,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=2100)
     parser.add_argument("--repeat", type=int, default=1)
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--shards", type=int, default=4)
     parser.add_argument("--only", choices=["engines", "shards"])
     arguments = parser.parse_args()
@@ -124,7 +126,7 @@ def main() -> None:
         images = draw(raw, arguments.images)
         print(f"{images:,} pictures, {len(usable_cores())} cores")
         if arguments.only != "shards":
-            engines(raw, folder, images, arguments.repeat)
+            engines(raw, folder, images, arguments.repeat, arguments.workers)
         if arguments.only != "engines":
             if not (folder / "out").exists():
                 run(raw, folder / "out", "local", 2)

@@ -24,8 +24,10 @@ SWITCHES = (
 def launched() -> Iterator[Any]:
     with api.sync_playwright() as playwright:
         one = playwright.chromium.launch(executable_path=BROWSER, args=list(SWITCHES))
-        yield one
-        one.close()
+        try:
+            yield one
+        finally:
+            one.close()
 
 
 class Watched:

@@ -13,6 +13,8 @@ import pytest
 
 # Else onnxruntime tells a host of each import, past the fixture that refuses connections.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+# numba, which rembg brings along, would else share OpenVINO's threads and wait for them at the end.
+os.environ["NUMBA_THREADING_LAYER"] = "workqueue"
 
 hypothesis.settings.register_profile("facecrop", deadline=None)
 hypothesis.settings.load_profile("facecrop")

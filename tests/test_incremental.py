@@ -13,7 +13,9 @@ from facecrop.errors import ConfigError
 from facecrop.images.choose import Choose
 from facecrop.images.frames import Box
 from facecrop.images.look.cascade import CloserLooks, Faces
+from facecrop.images.recipe import Recipe
 from facecrop.images.render import Encode
+from facecrop.storage import read_whole
 
 
 @pytest.fixture
@@ -126,6 +128,30 @@ def test_a_removed_picture_loses_its_row_and_crop(raw: Path, out: Path) -> None:
     run(raw, out)
     assert len(rows(out)) == 11
     assert not (out / "images" / victim.parent.name / "normal.jpg").exists()
+
+
+@pytest.mark.parametrize(
+    "again", [recipe(margin=0.5), recipe(FakeDetector(level=200))], ids=["to render", "to look at"]
+)
+def test_a_known_picture_that_vanishes_meanwhile_is_a_row_with_a_reason(
+    raw: Path, out: Path, tmp_path: Path, again: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    victim = next(raw.rglob("normal.png"))
+
+    def gone(path: Path) -> tuple[bytes, int | None]:
+        if path == victim:
+            raise FileNotFoundError(path)
+        return read_whole(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("facecrop.images.picture.read_whole", gone)
+        run(raw, out, recipe=again)
+    lost = {row["path"]: row["reason"] for row in rows(out) if row["status"] != "ok"}
+    assert lost == {victim.relative_to(raw).as_posix(): "changed-during-read"}
+    assert not (out / "images" / victim.parent.name / "normal.jpg").exists()
+    run(raw, out, recipe=again)
+    run(raw, tmp_path / "direct", recipe=again)
+    assert content(out) == content(tmp_path / "direct")
 
 
 @pytest.mark.parametrize("damage", ["missing", "altered"])

@@ -82,9 +82,9 @@ class Nearest:
             return
         counts = sum(map(self._counted, self._parts()), np.zeros(_DISTANCES))
         within = np.flatnonzero(np.cumsum(counts)[: self.radius + 1] <= self._most)
-        radius = int(within[-1]) if len(within) else -1
+        radius = int(within[-1]) if len(within) else 0  # equal ones are never left out
         if radius < self.radius:
-            self.radius = max(radius, 0)
+            self.radius = radius
             self._kept = self._kept[(self._kept & (_DISTANCES - 1)) <= radius]
 
     def _parts(self) -> Iterator[Rows]:

@@ -56,6 +56,20 @@ class Item:
     kept: Kept | None
 
 
+class PictureGoneError(Exception):
+    """A picture that an earlier run knew cannot be read any more, when its pixels are needed.
+
+    Args:
+        picture: Which.
+        reason: Why.
+    """
+
+    def __init__(self, picture: "Picture", reason: str) -> None:
+        super().__init__(f"{picture.item.path}: {reason}")
+        self.picture = picture
+        self.reason = reason
+
+
 class Picture:
     """Reads and decodes one record on demand.
 
@@ -77,7 +91,7 @@ class Picture:
         read: Callable[[], tuple[bytes, int | None]] | None = None,
     ) -> None:
         self.item = item
-        self.digest = item.digest
+        self.digest = item.digest if fault is None else None
         self._path = root / item.file
         self._limits = limits
         self._fault = fault
@@ -110,10 +124,14 @@ class Picture:
 
     @property
     def image(self) -> Image:
-        """Its pixels; to be asked only of a picture whose `source()` has no reason."""
+        """Its pixels; to be asked only of a picture whose `source()` has no reason.
+
+        Raises:
+            PictureGoneError: It is not what an earlier run saw.
+        """
         image = self.decoded.image
         if image is None:
-            raise RuntimeError(f"{self.item.path} has no pixels: {self.decoded.reason}")
+            raise self._missing(self.decoded)
         return image
 
     def pixels(self, reduced: int) -> tuple[Image, Box]:
@@ -127,6 +145,9 @@ class Picture:
 
         Returns:
             (H, W, 3) uint8, and the part of the upright picture under them, in its pixels.
+
+        Raises:
+            PictureGoneError: It is not what an earlier run saw.
         """
         if reduced == 1:
             height, width = self.image.shape[:2]
@@ -134,9 +155,14 @@ class Picture:
         if self._reduced is None:
             self._reduced = self._decode(lambda _height, _width: reduced)
         image, place = self._reduced.image, self._reduced.place
-        if image is None or place is None or self._reduced.reduced != reduced:
-            raise RuntimeError(f"{self.item.path} has no pixels at 1/{reduced}")
+        if image is None or place is None:
+            raise self._missing(self._reduced)
         return image, place
+
+    def _missing(self, decoded: Decoded) -> Exception:
+        if self._fault is not None:
+            return PictureGoneError(self, self._fault)
+        return RuntimeError(f"{self.item.path} has no pixels: {decoded.reason}")
 
     def source(self, reduce: Reduce | None = None) -> Source:
         """Return what its pixels alone tell, or the reason why there are none.

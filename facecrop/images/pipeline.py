@@ -19,7 +19,7 @@ from facecrop.images.look.finder import ELSEWHERE, Finder
 from facecrop.images.look.looker import Looker, Tally, View
 from facecrop.images.look.settings import FinderSettings
 from facecrop.images.output import Output
-from facecrop.images.picture import Item, Picture
+from facecrop.images.picture import Item, Picture, PictureGoneError
 from facecrop.images.rows import Row, Values, values
 
 _PIXELS_KEPT = 64
@@ -107,7 +107,11 @@ class Pipeline:
             sources.append(self.looker.source(picture))
             if len(pictures) > _PIXELS_KEPT:
                 picture.forget()
-        findings, matte_keys = self._look(pictures, sources)
+        try:
+            findings, matte_keys = self._look(pictures, sources)
+        except PictureGoneError as gone:  # once more without it: siblings may have counted on it
+            number = numbers[id(gone.picture)]
+            return self.profile(items, {**blamed, number: gone.reason}, part, marker)
         with self.tally.time("choose"):
             plans = self._plan(findings)
         rows = []
@@ -115,7 +119,13 @@ class Pipeline:
             if marker.stopping:
                 return None
             marker.at(part, number)
-            rows.append(self._row(picture, findings[number], plans[number], matte_keys[number]))
+            try:
+                row = self._row(picture, findings[number], plans[number], matte_keys[number])
+            except PictureGoneError as gone:
+                lost = Findings(Source(reason=gone.reason))
+                picture.digest = None
+                row = self._row(picture, lost, self._plan([lost])[0], b"")
+            rows.append(row)
             picture.forget()
         return tuple(rows)
 

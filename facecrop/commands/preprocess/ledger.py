@@ -217,6 +217,7 @@ class Ledger:
         if not len(stamps):
             return
         rows = rebatched(_restamped(self.gathered(), stamps), _BATCH_ROWS)
+        sync(self.out)  # what the journal vouches for is on the disk
         path = self._new_journal()
         write_batches(rows, LEDGER_SCHEMA, path)
         self._journals.append(path)

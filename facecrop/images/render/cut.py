@@ -70,7 +70,8 @@ def cut(image: Image, alpha: Alpha | None, what: Cut) -> tuple[Image, Matte | No
     height = max(round(around.height * min(what.height / what.box.height, 1)), 1)
     width = max(round(around.width * min(what.width / what.box.width, 1)), 1)
     back = _way_back(what, around, height, width)
-    part = _part(image, around, what.pad) if whole else _extended(image, around, what)
+    straight = what.rotation == 0 and not whole
+    part = _extended(image, around, what) if straight else _part(image, around, what.pad)
     pixels = resized(part, height, width)
     pixels = _turned(pixels, back, what, cv2.INTER_CUBIC, what.pad)
     if alpha is None:
@@ -95,7 +96,7 @@ def _part(image: Image, box: Box, pad: tuple[int, int, int]) -> Image:
 
 
 def _extended(image: Image, around: Box, what: Cut) -> Image:
-    """Return the surroundings of a crop; where it lies inside, its picture's border goes on.
+    """Return the surroundings of an upright crop; if it lies inside, the picture's border goes on.
 
     Cubic interpolation reaches two pixels beyond the crop, and would see the pad colour there.
     """

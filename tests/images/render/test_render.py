@@ -83,6 +83,15 @@ def test_what_lies_outside_has_the_pad_colour() -> None:
     ).all()
 
 
+@pytest.mark.parametrize("by", [0.0, 0.25])
+def test_the_corners_of_a_turned_crop_lie_outside_wherever_its_box_begins(by: float) -> None:
+    image = np.full((H, W, 3), 255, np.uint8)
+    box = Box(by, by, 60 + by, 60 + by)  # inside the picture, until it is turned
+    crop = render(image, plan(box, 30), None, Render(resize=Resize(size=(60, 60))))
+    assert not crop[0, 0].any()
+    assert crop[30, 30].all()
+
+
 @pytest.mark.parametrize("quarters", [-1, 1, 2])
 def test_turning_is_counter_clockwise_as_seen(quarters: int) -> None:
     crop = render(scene(), plan(Box(6, 10, 66, 70), 90.0 * quarters), None, Render())
