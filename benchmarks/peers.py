@@ -108,12 +108,14 @@ def _memory(pid: int) -> int:
 
 
 def install(folder: Path) -> None:
-    """Make the others' environment, unless it is there."""
-    venv = folder / "venv"
-    if not (venv / "bin" / "rembg").exists():
+    """Make the others' environment, unless it is there with these very packages."""
+    venv, made_of = folder / "venv", folder / "venv.txt"
+    wanted = "\n".join(PACKAGES)
+    if not made_of.exists() or made_of.read_text() != wanted:
         subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
         pip = [str(venv / "bin" / "python"), "-m", "pip", "install", "--quiet"]
         subprocess.run([*pip, *PACKAGES], check=True)
+        made_of.write_text(wanted)
 
 
 def versions(folder: Path, packages: tuple[str, ...]) -> str:
