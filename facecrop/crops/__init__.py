@@ -118,8 +118,8 @@ def _stamp(out: Path, *, fresh: bool = False) -> tuple[int, int, int] | None:
     if is_remote(out) and not fresh:
         return _lately(out, time.monotonic() // _ASKED_AGAIN_S)
     try:
-        # Once for each crop: a Path would take as long again.
-        facts = (out / SHARDS_FILE).stat() if is_remote(out) else os.stat(f"{out}/{SHARDS_FILE}")  # noqa: PTH116
+        # Asked once for each crop.
+        facts = (out / SHARDS_FILE).stat() if is_remote(out) else os.stat(f"{out}/{SHARDS_FILE}")  # noqa: PTH116 - a Path takes as long again
     except (FileNotFoundError, NotADirectoryError):
         return None
     return facts.st_ino, facts.st_mtime_ns, facts.st_size

@@ -180,7 +180,7 @@ def test_missing_credentials_and_a_server_that_is_away_are_one_line(
 def test_google_without_credentials_is_one_line_at_once(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    pytest.importorskip("gcsfs")
+    pytest.importorskip("gcsfs", reason="gcsfs is not installed")
     # Else it asks whether this is a machine of Google's, and asks again.
     monkeypatch.setattr("google.auth.compute_engine._metadata._NO_GCE_CHECK", True)
     monkeypatch.setenv("HOME", str(tmp_path))

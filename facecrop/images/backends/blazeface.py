@@ -154,11 +154,18 @@ def _rows(detections: Sequence[Any]) -> NDArray[np.float64]:
 
 def _candidate(row: NDArray[np.float64], height: int, width: int) -> Candidate:
     x, y, box_width, box_height = (float(value) for value in row[:4])
-    points = np.round(16 * row[4:12].reshape(4, 2) * (width, height)) / 16
-    left, right, nose, mouth = ((float(px), float(py)) for px, py in points)
-    eyes = sorted((left, right))  # by x: as the viewer sees them
-    return Candidate(
-        box=Box(x, y, x + box_width, y + box_height),
-        score=round(float(row[12]), 4),
-        landmarks=(*eyes, nose, mouth),
-    )
+    box = Box(x, y, x + box_width, y + box_height)
+    return candidate(box, row[4:12].reshape(4, 2) * (width, height), float(row[12]))
+
+
+def candidate(box: Box, points: NDArray[np.float64], score: float) -> Candidate:
+    """Return a face as findings keep it.
+
+    Args:
+        box: In pixels of the picture.
+        points: (4, 2) xy likewise: the eyes in any order, nose, mouth.
+        score: In [0, 1].
+    """
+    first, second, nose, mouth = ((float(x), float(y)) for x, y in np.round(16 * points) / 16)
+    eyes = sorted((first, second))  # by x: as the viewer sees them
+    return Candidate(box=box, score=round(score, 4), landmarks=(*eyes, nose, mouth))

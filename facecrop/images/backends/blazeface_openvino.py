@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from facecrop.images.backends.blazeface import candidate
 from facecrop.images.backends.openvino_model import OpenvinoModel, read, unreadable
 from facecrop.images.findings import Boxes, Candidate
 from facecrop.images.frames import Box, Image
@@ -161,11 +162,4 @@ def _framed(height: int, width: int, side: int) -> tuple[float, float, float]:
 def _candidate(row: NDArray[np.float64], step: float, left: float, top: float) -> Candidate:
     places = row[:12].reshape(6, 2) * step - (left, top)
     (x0, y0), (x1, y1) = places[:2].tolist()
-    points = (np.round(16 * places[2:]) / 16).tolist()
-    first, second, nose, mouth = ((float(x), float(y)) for x, y in points)
-    eyes = sorted((first, second))  # by x: as the viewer sees them
-    return Candidate(
-        box=Box(x0, y0, x1, y1).quantised(),
-        score=round(float(row[12]), 4),
-        landmarks=(*eyes, nose, mouth),
-    )
+    return candidate(Box(x0, y0, x1, y1).quantised(), places[2:], float(row[12]))

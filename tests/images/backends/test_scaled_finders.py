@@ -1,5 +1,6 @@
 """What finders say of large drawn portraits, reduced on their way from the file or not."""
 
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -56,6 +57,14 @@ def seen(
     return found
 
 
+def both(
+    settings: FinderSettings, weights: Weights, folder: Path
+) -> Iterator[tuple[tuple[Finding, int], tuple[Finding, int]]]:
+    """Yield what it says of each whole portrait, and of the same one reduced."""
+    whole, reduced = (seen(settings, weights, folder, whole=one) for one in (True, False))
+    return zip(whole, reduced, strict=True)
+
+
 @pytest.mark.parametrize(
     ("settings", "reduced"),
     [(BlazeFaceShort(), 4), (BlazeFaceFull(), 4), (YuNet(scale=320), 4), (YuNet(scale=640), 2)],
@@ -65,12 +74,7 @@ def test_faces_are_where_they_are_in_the_whole_picture(
     settings: FinderSettings, reduced: int, weights: Weights, tmp_path: Path
 ) -> None:
     some = 0
-    pairs = zip(
-        seen(settings, weights, tmp_path, whole=True),
-        seen(settings, weights, tmp_path, whole=False),
-        strict=True,
-    )
-    for (full, one), (less, by) in pairs:
+    for (full, one), (less, by) in both(settings, weights, tmp_path):
         assert isinstance(full, Boxes)
         assert isinstance(less, Boxes)
         assert (one, by) == (1, reduced)
@@ -88,12 +92,7 @@ def test_faces_are_where_they_are_in_the_whole_picture(
 def test_mattes_are_those_of_the_whole_picture(
     settings: FinderSettings, weights: Weights, tmp_path: Path
 ) -> None:
-    pairs = zip(
-        seen(settings, weights, tmp_path, whole=True),
-        seen(settings, weights, tmp_path, whole=False),
-        strict=True,
-    )
-    for (full, _), (less, reduced) in pairs:
+    for (full, _), (less, reduced) in both(settings, weights, tmp_path):
         assert isinstance(full, Alpha)
         assert isinstance(less, Alpha)
         assert reduced == 4
