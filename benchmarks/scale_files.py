@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
+from unittest.mock import patch
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,7 +134,7 @@ def pretend(raw: Path, out: Path, rows: int, *, changed: int = 0) -> None:
                 return _crop(int(person[:8]) * EACH + _PLACES[name])
         return real(path, *arguments, **options)
 
-    os.scandir, os.stat = listed, told  # type: ignore[assignment]  # overloads, as callers use them
+    patch.multiple(os, scandir=listed, stat=told).start()
 
 
 def folders(rows: int) -> Iterator[tuple[int, list[str], list[str]]]:

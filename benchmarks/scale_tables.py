@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pyarrow as pa
@@ -161,12 +162,11 @@ def split(out: Path, rows: int, **settings: int) -> str:
 
 def _without_pictures() -> None:
     """Have every crop that is asked for missing at once."""
-    from facecrop.checks import duplicates
 
     def none(_compared: Any, rows: Any) -> Iterator[tuple[int, str | None]]:
         return ((place, None) for place in range(len(rows)))
 
-    duplicates._Compared.draw = none  # type: ignore[method-assign] # noqa: SLF001 - as it is used
+    patch("facecrop.checks.duplicates._Compared.draw", none).start()
 
 
 def extend(out: Path, rows: int) -> str:
